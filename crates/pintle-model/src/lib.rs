@@ -1,0 +1,33 @@
+//! The words of Pintle as types: objects and their lanes, keys, revisions, kinds, conditions,
+//! selectors, and the change that one accepted write makes.
+//!
+//! Pure: no I/O, no clock, no randomness. What a kind *requires* of its objects lives in
+//! `pintle-schema`; what a write *may do* lives in `pintle-rules`.
+
+mod change;
+mod condition;
+mod field;
+pub mod json;
+mod key;
+mod kind;
+mod ledger;
+mod metadata;
+mod names;
+mod object;
+mod revision;
+mod selector;
+mod timestamp;
+
+pub use change::{Change, Put, StatusPut};
+pub use condition::{Condition, ConditionStatus};
+pub use field::{FieldError, FieldErrorKind, FieldPath};
+pub use json::Json;
+pub use key::{GroupResource, ObjectKey, ObjectName};
+pub use kind::{Kind, Scope};
+pub use ledger::{ConditionLedger, LedgerEntry};
+pub use metadata::{Metadata, OwnerReference};
+pub use names::{NameRule, validate_metadata_maps, validate_name};
+pub use object::Object;
+pub use revision::{Generation, InvalidRevision, Revision, Uid};
+pub use selector::{FieldSelector, FieldTerm, InvalidSelector, LabelSelector, Requirement};
+pub use timestamp::Timestamp;
