@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Who may do what, as values: the question ([`Ask`]), the rules ([`RuleBook`]), and the proof that
+//! the rules allowed a request ([`Granted`]).
+//!
+//! There is one evaluator for two sources: Kubernetes RBAC objects, which mean exactly what they
+//! mean upstream, and the policy file (Policy), which compiles to the same rules. Rules only
+//! ever add rights. Who a caller *is* gets decided elsewhere, by an authenticator.
+//!
+//! Pure: no I/O, no clock, no randomness.
+
+mod ask;
+mod book;
+mod forbidden;
+mod granted;
+mod rule;
+mod user;
+
+pub use ask::{Ask, Asks, Subresource, Verb};
+pub use book::{Reach, RuleBook};
+pub use forbidden::{Forbidden, PathForbidden};
+pub use granted::{Granted, RefineError};
+pub use user::{
+    ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, MASTERS, SERVICE_ACCOUNT_PREFIX, User,
+};
