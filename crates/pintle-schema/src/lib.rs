@@ -1,1 +1,18 @@
-//! Placeholder.
+//! What the objects of a kind look like: structural schemas, compiled once, and the definitions of
+//! kinds that hold them.
+//!
+//! A [`Schema`] prunes, defaults and validates. A [`Definition`] is a kind with its versions, made
+//! from a `CustomResourceDefinition` under the checks that Kubernetes makes when it accepts one. The
+//! kinds that the server has without being told are [`core_definitions`]: the same type, from the
+//! same sort of document.
+//!
+//! Pure: no I/O, no clock, no randomness. What a *write* may do to an object lives in
+//! `pintle-rules`; labels, annotations and names of objects are checked in `pintle-model`.
+
+mod core_kinds;
+mod definition;
+mod schema;
+
+pub use core_kinds::core_definitions;
+pub use definition::{Column, Definition, Scale, SelectableField, Version};
+pub use schema::{ListType, Schema, ValidationRule};

