@@ -65,6 +65,23 @@ impl LabelSelector {
         Ok(Self { requirements })
     }
 
+    /// A selector of requirements that were not written as text, such as those of a
+    /// `metav1.LabelSelector`.
+    pub fn new(requirements: Vec<(String, Requirement)>) -> Result<Self, InvalidSelector> {
+        for (key, requirement) in &requirements {
+            let invalid = |why| InvalidSelector::new("label", key, why);
+            validate_qualified_name(key).map_err(invalid)?;
+            if let Requirement::In(values) | Requirement::NotIn(values) = requirement {
+                values.iter().try_for_each(|value| checked_value(value).map(drop)).map_err(invalid)?;
+            }
+        }
+        if requirements.len() > REQUIREMENTS_MAX {
+            let why = format!("more than {REQUIREMENTS_MAX} requirements");
+            return Err(InvalidSelector::new("label", "", why));
+        }
+        Ok(Self { requirements })
+    }
+
     /// Whether an object with these labels is selected.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.requirements.iter().all(|(key, requirement)| requirement.holds(labels.get(key)))
@@ -300,6 +317,18 @@ mod tests {
         for (text, expected) in cases {
             let found = LabelSelector::parse(text).ok().map(|selector| selector.matches(&labels));
             assert_eq!(found, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn requirements_are_checked_like_text() {
+        let selector = |key: &str, value: &str| {
+            LabelSelector::new(vec![(key.to_owned(), Requirement::In(vec![value.to_owned()]))])
+        };
+        let labels = BTreeMap::from([("app".to_owned(), "web".to_owned())]);
+        assert_eq!(selector("app", "web").map(|selector| selector.matches(&labels)), Ok(true));
+        for (key, value) in [("", "web"), ("app ", "web"), ("app", "web,tier"), ("a/b/c", "x")] {
+            assert!(selector(key, value).is_err(), "{key:?} {value:?}");
         }
     }
 
