@@ -2,22 +2,31 @@
 //! the rules allowed a request ([`Granted`]).
 //!
 //! There is one evaluator for two sources: Kubernetes RBAC objects, which mean exactly what they
-//! mean upstream, and the policy file (Policy), which compiles to the same rules. Rules only
+//! mean upstream, and the policy file ([`Policy`]), which compiles to the same rules. Rules only
 //! ever add rights. Who a caller *is* gets decided elsewhere, by an authenticator.
+//!
+//! [`default_objects`] are the roles that every server has.
 //!
 //! Pure: no I/O, no clock, no randomness.
 
 mod ask;
 mod book;
+mod builder;
+mod defaults;
 mod forbidden;
 mod granted;
+mod policy;
+mod rbac;
 mod rule;
 mod user;
 
 pub use ask::{Ask, Asks, Subresource, Verb};
 pub use book::{Reach, RuleBook};
+pub use builder::{RuleBookBuilder, RuleError};
+pub use defaults::{DefaultObject, default_objects, kind_objects};
 pub use forbidden::{Forbidden, PathForbidden};
 pub use granted::{Granted, RefineError};
+pub use policy::{POLICY_SCHEMA, Policy, PolicyError};
 pub use user::{
     ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, MASTERS, SERVICE_ACCOUNT_PREFIX, User,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Ask, Verb};
+use crate::{Ask, Subresource, Verb};
 
 /// Rules that are given out together: what a role is.
 pub(crate) type RuleSet = Arc<[Rule]>;
@@ -33,7 +33,7 @@ pub(crate) enum Matcher {
     OneOf(Vec<Box<str>>),
 }
 
-/// What may stand in `resources`.
+/// What may stand in `resources` of an RBAC rule, and two forms that only the policy file makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ResourcePattern {
     /// `*`: every resource and every subresource.
@@ -44,6 +44,10 @@ pub(crate) enum ResourcePattern {
     Objects(Box<str>),
     /// `devices/status`: one subresource.
     Part(Box<str>, Box<str>),
+    /// Every resource, but no subresource.
+    AnyObjects,
+    /// One resource with every subresource.
+    WithParts(Box<str>),
 }
 
 impl Rule {
@@ -81,8 +85,7 @@ impl ObjectRule {
 
 impl Matcher {
     /// `*` anywhere in the list means everything.
-    pub(crate) fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
-        let texts: Vec<Box<str>> = texts.into_iter().map(Box::from).collect();
+    pub(crate) fn of(texts: Vec<Box<str>>) -> Self {
         if texts.iter().any(|text| &**text == "*") { Self::Any } else { Self::OneOf(texts) }
     }
 
@@ -105,19 +108,20 @@ impl ResourcePattern {
     }
 
     fn matches(&self, ask: &Ask) -> bool {
-        let asked_part = ask.subresource.as_ref().map(crate::Subresource::as_str);
+        let asked_part = ask.subresource.as_ref().map(Subresource::as_str);
+        let is_asked = |plural: &str| ask.resource.plural() == plural;
         match self {
             Self::Any => true,
             Self::AnyWith(part) => asked_part == Some(part),
-            Self::Objects(plural) => asked_part.is_none() && ask.resource.plural() == &**plural,
-            Self::Part(plural, part) => {
-                asked_part == Some(part) && ask.resource.plural() == &**plural
-            }
+            Self::AnyObjects => asked_part.is_none(),
+            Self::Objects(plural) => asked_part.is_none() && is_asked(plural),
+            Self::WithParts(plural) => is_asked(plural),
+            Self::Part(plural, part) => asked_part == Some(part) && is_asked(plural),
         }
     }
 }
 
 /// A `*` counts only at the end, where it stands for the rest.
 fn path_matches(pattern: &str, path: &str) -> bool {
-    pattern == path || pattern.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix))
+    pattern == path || pattern.ends_with('*') && path.starts_with(pattern.trim_end_matches('*'))
 }
