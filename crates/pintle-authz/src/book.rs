@@ -7,7 +7,7 @@ use pintle_model::GroupResource;
 
 use crate::rule::{Rule, RuleSet};
 use crate::user::MASTERS;
-use crate::{Ask, Asks, Forbidden, Granted, Subresource, User, Verb};
+use crate::{Ask, Asks, Forbidden, Granted, PathForbidden, Subresource, User, Verb};
 
 /// An immutable snapshot of all rules. Looking something up costs one look at the caller's name and
 /// one at each of their groups, however many bindings there are.
@@ -94,6 +94,19 @@ impl RuleBook {
         } else {
             Reach::Namespaces(found.into_iter().cloned().collect())
         }
+    }
+
+    /// Asks the rules about a path that belongs to no resource, as [`RuleBook::allows_path`] does.
+    pub fn check_path(
+        &self,
+        user: &Arc<User>,
+        verb: &Verb,
+        path: &str,
+    ) -> Result<(), PathForbidden> {
+        if self.allows_path(user, verb, path) {
+            return Ok(());
+        }
+        Err(PathForbidden { user: Arc::clone(user), verb: verb.clone(), path: path.to_owned() })
     }
 
     /// Whether the rules allow a request for a path that belongs to no resource (`/metrics`). The
