@@ -1,0 +1,234 @@
+//! Static bearer tokens, from the file that Kubernetes' `--token-auth-file` takes.
+//!
+//! Each line is `token,user,uid` or `token,user,uid,"group1,group2"`; a field with a comma stands in
+//! double quotes. There are no comments. Only digests of the tokens are kept, and no error and no
+//! `Debug` shows a token. Reading the file, and the `Authorization` header, is done elsewhere.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use pintle_authz::User;
+use sha2::{Digest, Sha256};
+
+/// A file has at most so many tokens, and a line at most so many bytes.
+const TOKENS_MAX: usize = 100_000;
+const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Who each token stands for.
+///
+/// Tokens are looked up by their SHA-256 digest, so how long a look-up takes tells nothing about how
+/// much of a guess was right.
+#[derive(Default)]
+pub struct StaticTokens {
+    users: HashMap<TokenDigest, Arc<User>>,
+}
+
+type TokenDigest = [u8; 32];
+
+/// A token file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("token file line {line}: {problem}")]
+pub struct TokenFileError {
+    /// The number of the line, counted from 1.
+    pub line: usize,
+    /// What is wrong and what would be right. It never shows the token.
+    pub problem: String,
+}
+
+impl StaticTokens {
+    /// Reads the text of the file. Blank lines are skipped.
+    pub fn parse(text: &str) -> Result<Self, TokenFileError> {
+        let mut tokens = Self::default();
+        let mut line_of_token = HashMap::new();
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let number = index + 1;
+            let fault = |problem| TokenFileError { line: number, problem };
+            let (digest, user) = parse_line(line).map_err(fault)?;
+            if let Some(earlier) = line_of_token.insert(digest, number) {
+                return Err(fault(format!("the token of line {earlier} stands here again")));
+            }
+            if tokens.users.len() == TOKENS_MAX {
+                return Err(fault(format!("more than {TOKENS_MAX} tokens")));
+            }
+            tokens.users.insert(digest, Arc::new(user));
+        }
+        Ok(tokens)
+    }
+
+    /// Who holds `token`.
+    pub fn user(&self, token: &str) -> Option<Arc<User>> {
+        self.users.get(&digest(token)).map(Arc::clone)
+    }
+
+    /// How many tokens there are.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether nobody can show a token that is known.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+}
+
+impl fmt::Debug for StaticTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StaticTokens").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+fn digest(token: &str) -> TokenDigest {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+fn parse_line(line: &str) -> Result<(TokenDigest, User), String> {
+    if line.len() > LINE_BYTES_MAX {
+        return Err(format!("more than {LINE_BYTES_MAX} bytes"));
+    }
+    let fields = split_fields(line)?;
+    let (token, name, uid, groups) = match fields.as_slice() {
+        [token, name, uid] => (token, name, uid, ""),
+        [token, name, uid, groups] => (token, name, uid, groups.as_str()),
+        [_, _, _, _, ..] => {
+            return Err("more than 4 fields; several groups stand in one pair of quotes, as in \
+                        token,user,uid,\"group1,group2\""
+                .to_owned());
+        }
+        few => return Err(format!("{} fields; expected token,user,uid[,\"groups\"]", few.len())),
+    };
+    check_token(token)?;
+    if name.is_empty() || name.trim() != name {
+        return Err("the user name must not be empty, or begin or end with a space".to_owned());
+    }
+    let groups = groups.split(',').map(str::trim).filter(|group| !group.is_empty());
+    let uid = Some(uid.as_str()).filter(|uid| !uid.is_empty());
+    Ok((digest(token), User::authenticated(name, uid, groups.map(Arc::from))))
+}
+
+/// A token has to fit into a header, where a space would end it (RFC 6750, section 2.1).
+fn check_token(token: &str) -> Result<(), String> {
+    if token.is_empty() {
+        return Err("the token is empty".to_owned());
+    }
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("the token has characters that no client could send; use visible ASCII \
+                    without spaces"
+            .to_owned());
+    }
+    Ok(())
+}
+
+/// The fields of one line (RFC 4180), except that a quoted field ends on the line it began.
+fn split_fields(line: &str) -> Result<Vec<String>, String> {
+    let mut fields = Vec::new();
+    let mut rest = line;
+    loop {
+        let (field, after) = match rest.strip_prefix('"') {
+            Some(quoted) => take_quoted(quoted)?,
+            None => take_plain(rest)?,
+        };
+        fields.push(field);
+        match after {
+            Some(after) => rest = after,
+            None => return Ok(fields),
+        }
+    }
+}
+
+/// A field, and what stands after the comma that follows it.
+type Taken<'l> = (String, Option<&'l str>);
+
+fn take_plain(text: &str) -> Result<Taken<'_>, String> {
+    let (field, after) = match text.split_once(',') {
+        Some((field, after)) => (field, Some(after)),
+        None => (text, None),
+    };
+    if field.contains('"') {
+        return Err("a quote stands inside of a field that does not begin with one".to_owned());
+    }
+    Ok((field.to_owned(), after))
+}
+
+/// `text` begins after the opening quote; two quotes stand for one.
+fn take_quoted(text: &str) -> Result<Taken<'_>, String> {
+    let mut field = String::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = rest.split_once('"').ok_or("a quote is not closed on its line")?;
+        field.push_str(part);
+        match after.strip_prefix('"') {
+            Some(more) => {
+                field.push('"');
+                rest = more;
+            }
+            None if after.is_empty() => return Ok((field, None)),
+            None => {
+                let after = after.strip_prefix(',').ok_or("expected a comma after a quote")?;
+                return Ok((field, Some(after)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "s3cr3t,alice,1,\"ops, dev\"\r\n\n\
+                        tok-2,device-controller,\n\
+                        \"a,\"\"b\",\"O\"\"Hara\",7,\"\"\n\
+                        #tok,bob,3,system:masters\n";
+
+    #[test]
+    fn a_token_stands_for_its_user() {
+        let tokens = StaticTokens::parse(FILE).unwrap();
+        let user = |name, uid, groups: &[&str]| {
+            Some(User::authenticated(name, uid, groups.iter().copied().map(Arc::from)))
+        };
+        let cases = [
+            ("s3cr3t", user("alice", Some("1"), &["ops", "dev"])),
+            ("tok-2", user("device-controller", None, &[])),
+            ("a,\"b", user("O\"Hara", Some("7"), &[])),
+            ("#tok", user("bob", Some("3"), &["system:masters"])),
+            ("s3cr3", None),
+            ("s3cr3t ", None),
+            ("S3CR3T", None),
+            ("", None),
+        ];
+        for (token, expected) in cases {
+            assert_eq!(tokens.user(token).map(|user| (*user).clone()), expected, "{token:?}");
+        }
+        assert_eq!(tokens.len(), 4);
+        assert!(StaticTokens::parse("\n \n").unwrap().is_empty());
+    }
+
+    #[test]
+    fn bad_lines_are_named_and_no_secret_is_shown() {
+        let long = format!("s3cr3t,{},1", "x".repeat(LINE_BYTES_MAX));
+        let cases = [
+            ("s3cr3t", 1, "1 fields; expected"),
+            ("\n\ns3cr3t,alice", 3, "2 fields; expected"),
+            ("s3cr3t,alice,1,ops,dev", 1, "more than 4 fields"),
+            (",alice,1", 1, "the token is empty"),
+            ("s3cr3t,,1", 1, "the user name"),
+            ("s3cr3t, alice,1", 1, "the user name"),
+            (" s3cr3t,alice,1", 1, "the token has characters"),
+            ("s3cr3t\u{e9},alice,1", 1, "the token has characters"),
+            ("s3cr3t,alice,1\nother,bob,2\ns3cr3t,eve,3", 3, "the token of line 1 stands here"),
+            ("\"s3cr3t,alice,1", 1, "a quote is not closed"),
+            ("s3cr3t,alice,1,\"ops\ndev\"", 1, "a quote is not closed"),
+            ("\"s3cr3t\"x,alice,1", 1, "expected a comma"),
+            ("s3c\"r3t,alice,1", 1, "a quote stands inside"),
+            (&long, 1, "more than 16384 bytes"),
+        ];
+        for (text, line, problem) in cases {
+            let error = StaticTokens::parse(text).unwrap_err();
+            assert_eq!(error.line, line, "{text:?}");
+            assert!(error.problem.starts_with(problem), "{text:?}: {error}");
+            assert!(!format!("{error} {error:?}").contains("s3c"), "{text:?}: {error}");
+        }
+        let shown = format!("{:?}", StaticTokens::parse(FILE).unwrap());
+        assert_eq!(shown, "StaticTokens { len: 4, .. }");
+    }
+}
