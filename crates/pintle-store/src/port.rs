@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pintle_model::{Change, GroupResource, Object, ObjectKey, ObjectName, Revision, Uid};
+use pintle_model::{
+    Change, GroupResource, Object, ObjectKey, ObjectName, Revision, Timestamp, Uid,
+};
 use tokio::sync::watch;
 
 use crate::StoreError;
@@ -43,14 +45,17 @@ pub trait Store: Send + Sync + Debug + 'static {
     ///
     /// Each change is compared with the newest version of its object, including writes that wait in
     /// the same batch: with `expect` equal to that version's revision (or both absent) it applies.
-    /// Changes of one call get consecutive revisions in order. When this returns
+    /// Changes of one call get consecutive revisions in order, and each sees the ones before it; two
+    /// changes of one object therefore only fit together as removal and creation. A creation only
+    /// fits where there is no object, and every other change only where there is one. When this returns
     /// [`Committed::At`], everything is on disk and visible to [`Store::peek`].
     fn commit(&self, changes: Vec<Change>) -> Answer<'_, Committed>;
 
     /// Committed events after a revision, in revision order without gaps.
     ///
-    /// Fails with [`StoreError::Expired`] exactly when an event after `after` may have been dropped
-    /// from history.
+    /// There may be fewer than `limit` of them, or none, with more to come: go on at
+    /// [`Tail::up_to`] until it is the newest revision. Fails with [`StoreError::Expired`] exactly
+    /// when an event after `after` may have been dropped from history.
     fn tail<'a>(&'a self, query: TailQuery<'a>) -> Answer<'a, Tail>;
 
     /// The newest committed revision, and a wake-up whenever it grows.
@@ -60,7 +65,7 @@ pub trait Store: Send + Sync + Debug + 'static {
 
     /// Drops what history no longer has to keep, in one bounded step that never holds up writers
     /// for long. Call it again while [`Compacted::more`] is true.
-    fn compact(&self, now: pintle_model::Timestamp) -> Answer<'_, Compacted>;
+    fn compact(&self, now: Timestamp) -> Answer<'_, Compacted>;
 
     /// What there is to know about the store, for operators.
     fn info(&self) -> StoreInfo;
@@ -83,10 +88,18 @@ pub struct HistoryLimits {
 impl Default for HistoryLimits {
     fn default() -> Self {
         Self {
-            age: Duration::from_secs(300),
+            age: Duration::from_mins(5),
             bytes_max: 1024 * 1024 * 1024,
             memory_bytes_max: 64 * 1024 * 1024,
         }
+    }
+}
+
+impl HistoryLimits {
+    /// What was written before this has reached its age at `now`.
+    pub fn cutoff(&self, now: Timestamp) -> Timestamp {
+        let age = i64::try_from(self.age.as_micros()).unwrap_or(i64::MAX);
+        Timestamp(now.0.saturating_sub(age))
     }
 }
 

@@ -1,0 +1,251 @@
+//! Random changes against a model that is too simple to be wrong: every revision's objects, kept
+//! whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pintle_model::{
+    Change, GroupResource, Json, Object, ObjectKey, Put, Revision, StatusPut, Timestamp,
+};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use serde_json::json;
+
+use super::Backend;
+use super::fixture::{metadata, status};
+use super::history::whole_tail;
+use crate::{Committed, HistoryLimits, ListQuery, Store, TailQuery};
+
+/// What a change wants; which object; and how far back the version is that it was decided against.
+#[derive(Debug, Clone)]
+struct Wish {
+    what: What,
+    object: usize,
+    behind: u64,
+    text: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Create { with_status: bool },
+    Labels,
+    Body,
+    BodyAndStatus,
+    Status,
+    ClearStatus,
+    Delete,
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let what = prop_oneof![
+        4 => any::<bool>().prop_map(|with_status| What::Create { with_status }),
+        1 => Just(What::Labels),
+        2 => Just(What::Body),
+        1 => Just(What::BodyAndStatus),
+        4 => Just(What::Status),
+        1 => Just(What::ClearStatus),
+        2 => Just(What::Delete),
+    ];
+    let behind = prop_oneof![12 => Just(0_u64), 1 => Just(1_u64)];
+    (what, 0..6_usize, behind, any::<u8>()).prop_map(|(what, object, behind, text)| Wish {
+        what,
+        object,
+        behind,
+        text,
+    })
+}
+
+#[derive(Debug, Clone, Default)]
+struct Model {
+    /// The objects as they were at each revision, from zero on.
+    shown: Vec<BTreeMap<ObjectKey, Object>>,
+    /// What each revision wrote, and whether it was a removal.
+    written: Vec<(Object, bool)>,
+}
+
+impl Model {
+    fn now(&self) -> BTreeMap<ObjectKey, Object> {
+        self.shown.last().cloned().unwrap_or_default()
+    }
+
+    /// The index and rival of the change that loses, or nothing when all of them win.
+    fn commit(&mut self, changes: &[Change]) -> Option<(usize, Option<Object>)> {
+        let before = self.clone();
+        for (index, change) in changes.iter().enumerate() {
+            let current = self.now().get(&change.key).cloned();
+            let fits = current.as_ref().map(|object| object.revision) == change.expect
+                && current.is_none() == matches!(change.put, Put::Create { .. });
+            if !fits {
+                *self = before;
+                return Some((index, self.now().get(&change.key).cloned()));
+            }
+            self.write(change, current);
+        }
+        None
+    }
+
+    fn write(&mut self, change: &Change, current: Option<Object>) {
+        let revision = Revision(self.shown.len() as u64);
+        let removed = matches!(change.put, Put::Delete);
+        let mut object = current.unwrap_or_else(|| blank(&change.key, revision));
+        (object.revision, object.updated_at) = (revision, change.at);
+        write_lanes(&mut object, &change.put, revision);
+        let mut now = self.now();
+        now.remove(&change.key);
+        if !removed {
+            now.insert(change.key.clone(), object.clone());
+        }
+        self.shown.push(now);
+        self.written.push((object, removed));
+    }
+}
+
+fn blank(key: &ObjectKey, revision: Revision) -> Object {
+    Object {
+        key: key.clone(),
+        metadata: Arc::new(metadata(key, "")),
+        body: Json::empty_object(),
+        status: None,
+        ledger: None,
+        updated_at: Timestamp(0),
+        revision,
+        created_revision: revision,
+        body_revision: revision,
+        status_revision: revision,
+    }
+}
+
+fn write_lanes(object: &mut Object, put: &Put, revision: Revision) {
+    let (metadata, body, put_status) = match put {
+        Put::Create { metadata, body, status } => {
+            object.status.clone_from(status);
+            (Some(metadata), Some(body), None)
+        }
+        Put::Main { metadata, body, status } => (Some(metadata), body.as_ref(), status.as_ref()),
+        Put::Status(status) => (None, None, Some(status)),
+        Put::Delete => (None, None, None),
+    };
+    if let Some(metadata) = metadata {
+        object.metadata = Arc::clone(metadata);
+    }
+    if let Some(body) = body {
+        (object.body, object.body_revision) = (body.clone(), revision);
+    }
+    if let Some(StatusPut { status, ledger }) = put_status {
+        object.status.clone_from(status);
+        object.ledger.clone_from(ledger);
+        object.status_revision = revision;
+    }
+}
+
+const RESOURCES: [&str; 2] = ["devices.infra.example.io", "rooms"];
+
+fn key(object: usize) -> ObjectKey {
+    let resource = GroupResource::from_text(RESOURCES[object % 2]);
+    ObjectKey::new(resource, ["", "lab"][object / 4], &object.to_string())
+}
+
+/// The change that a wish comes to, given what there is.
+fn change(wish: &Wish, model: &Model) -> Change {
+    let key = key(wish.object);
+    let current = model.now().get(&key).cloned();
+    let text = wish.text.to_string();
+    let body = Json::from_value(&json!({ "spec": text }));
+    let labelled = || {
+        let mut metadata = metadata(&key, &text);
+        metadata.labels.insert("label".to_owned(), text.clone());
+        Arc::new(metadata)
+    };
+    let kept = || current.as_ref().map_or_else(labelled, |object| Arc::clone(&object.metadata));
+    let put = match wish.what {
+        What::Create { with_status } => {
+            let status = status(&text).status.filter(|_| with_status);
+            Put::Create { metadata: labelled(), body, status }
+        }
+        What::Labels => Put::Main { metadata: labelled(), body: None, status: None },
+        What::Body => Put::Main { metadata: kept(), body: Some(body), status: None },
+        What::BodyAndStatus => {
+            Put::Main { metadata: labelled(), body: Some(body), status: Some(status(&text)) }
+        }
+        What::Status => Put::Status(status(&text)),
+        What::ClearStatus => Put::Status(StatusPut { status: None, ledger: None }),
+        What::Delete => Put::Delete,
+    };
+    let creates = matches!(wish.what, What::Create { .. });
+    let expect = current.map(|object| Revision(object.revision.0 - wish.behind));
+    let expect = expect.filter(|_| !(creates && wish.behind == 0));
+    Change { key, expect, put, at: Timestamp(i64::from(wish.text) * 1_000) }
+}
+
+/// Random commits get the answers that the model gives, and leave the same objects, the same past
+/// and the same events.
+pub fn agrees_with_the_model(backend: &dyn Backend) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
+    let commits = vec(vec(wish(), 1..4), 1..30);
+    let outcome = TestRunner::new(config).run(&commits, |commits| {
+        let store = backend.open(HistoryLimits::default());
+        runtime.block_on(check(&*store, &commits));
+        Ok::<(), TestCaseError>(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+async fn check(store: &dyn Store, commits: &[Vec<Wish>]) {
+    let mut model = Model { shown: vec![BTreeMap::new()], written: Vec::new() };
+    for wishes in commits {
+        let changes: Vec<_> = wishes.iter().map(|wish| change(wish, &model)).collect();
+        let first = model.written.len();
+        let expected = model.commit(&changes);
+        match store.commit(changes).await.unwrap() {
+            Committed::At(versions) => {
+                assert_eq!(expected, None);
+                let written = model.written.iter().skip(first).map(|(object, _)| object);
+                assert!(versions.iter().map(|version| &**version).eq(written), "{versions:?}");
+            }
+            Committed::Lost { index, theirs } => {
+                assert_eq!(expected, Some((index, theirs.as_deref().cloned())));
+            }
+        }
+    }
+    check_lists(store, &model).await;
+    check_tails(store, &model).await;
+}
+
+async fn check_lists(store: &dyn Store, model: &Model) {
+    for (revision, shown) in model.shown.iter().enumerate() {
+        for resource in RESOURCES.map(GroupResource::from_text) {
+            for namespace in [None, Some(""), Some("lab")] {
+                let at = Some(Revision(revision as u64));
+                let query =
+                    ListQuery { resource: &resource, namespace, after: None, limit: 100, at };
+                let page = store.list(query).await.unwrap();
+                let expected = shown.values().filter(|object| {
+                    object.key.resource == resource
+                        && namespace
+                            .is_none_or(|namespace| *object.key.name.namespace == *namespace)
+                });
+                assert!(page.objects.iter().map(|object| &**object).eq(expected), "{query:?}");
+            }
+        }
+    }
+}
+
+async fn check_tails(store: &dyn Store, model: &Model) {
+    let everything = TailQuery { resource: None, after: Revision::ZERO, limit: 7 };
+    let events = whole_tail(store, everything).await;
+    let found = events.iter().map(|event| (&*event.object, event.removed));
+    assert!(found.eq(model.written.iter().map(|(object, removed)| (object, *removed))));
+    for (event, before) in events.iter().zip(&model.shown) {
+        assert_eq!(event.before.as_deref(), before.get(&event.object.key));
+    }
+    for resource in RESOURCES.map(GroupResource::from_text) {
+        let of = TailQuery { resource: Some(&resource), ..everything };
+        let expected = events.iter().filter(|event| event.object.key.resource == resource);
+        let found = whole_tail(store, of).await;
+        assert!(found.iter().map(|event| event.revision).eq(expected.map(|event| event.revision)));
+    }
+}
