@@ -1,1 +1,28 @@
-//! Placeholder.
+//! Reads, writes, watches, and the lifecycle of objects: what every door stands on.
+//!
+//! The engine knows no HTTP, no JSON shape of a door, and no storage backend. Everything that
+//! changes an object goes through [`Engine::write`], which takes a [`pintle_authz::Granted`] write
+//! and nothing less.
+
+mod access;
+mod catalog;
+mod clock;
+mod engine;
+mod hub;
+mod lifecycle;
+mod limits;
+mod read;
+mod refusal;
+mod turns;
+mod watch;
+mod write;
+
+pub use access::{AccessMode, RuleSource};
+pub use catalog::{Catalog, Served};
+pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
+pub use engine::{Engine, Setup};
+pub use limits::Limits;
+pub use read::{Get, List, Listed, Selection};
+pub use refusal::Refusal;
+pub use watch::{Start, Watch, WatchEvent, Watcher};
+pub use write::{Write, Written, ask_for};

@@ -75,8 +75,8 @@ impl Object {
     }
 
     fn put_status(&mut self, put: &StatusPut, revision: Revision) {
-        self.status = put.status.clone();
-        self.ledger = put.ledger.clone();
+        self.status.clone_from(&put.status);
+        self.ledger.clone_from(&put.ledger);
         self.status_revision = revision;
     }
 

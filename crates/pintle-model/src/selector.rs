@@ -72,7 +72,10 @@ impl LabelSelector {
             let invalid = |why| InvalidSelector::new("label", key, why);
             validate_qualified_name(key).map_err(invalid)?;
             if let Requirement::In(values) | Requirement::NotIn(values) = requirement {
-                values.iter().try_for_each(|value| checked_value(value).map(drop)).map_err(invalid)?;
+                values
+                    .iter()
+                    .try_for_each(|value| checked_value(value).map(drop))
+                    .map_err(invalid)?;
             }
         }
         if requirements.len() > REQUIREMENTS_MAX {

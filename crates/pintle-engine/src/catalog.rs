@@ -1,0 +1,97 @@
+//! Which kinds are served now.
+//!
+//! A [`Catalog`] is an immutable snapshot; the lifecycle of definitions swaps it as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pintle_model::{GroupResource, Revision};
+use pintle_schema::{Definition, Version, core_definitions};
+
+/// One kind that is served.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// What it is.
+    pub definition: Arc<Definition>,
+    /// The revision at which its schemas last changed; zero for core kinds.
+    pub since: Revision,
+    /// Whether it is being deleted: what exists can be read and removed, nothing new be made.
+    pub terminating: bool,
+}
+
+impl Served {
+    /// The version that doors without versions in their paths speak: the stored one if it is served,
+    /// else the preferred one.
+    pub fn default_version(&self) -> &Arc<Version> {
+        let storage = self.definition.storage_version();
+        if storage.served {
+            storage
+        } else {
+            self.definition.preferred_version().unwrap_or(storage)
+        }
+    }
+
+    /// `devices.infra.example.io`.
+    pub fn resource(&self) -> GroupResource {
+        self.definition.kind.resource()
+    }
+}
+
+/// All kinds that are served.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    by_resource: BTreeMap<GroupResource, Arc<Served>>,
+    by_plural: BTreeMap<Arc<str>, Vec<GroupResource>>,
+}
+
+impl Catalog {
+    /// The kinds that the server has without being told.
+    pub(crate) fn core() -> Self {
+        let mut catalog = Self::default();
+        for definition in core_definitions() {
+            catalog.insert(Served { definition, since: Revision::ZERO, terminating: false });
+        }
+        catalog
+    }
+
+    /// The kind of this resource.
+    pub fn get(&self, resource: &GroupResource) -> Option<&Arc<Served>> {
+        self.by_resource.get(resource)
+    }
+
+    /// The kinds that share this plural name, in the order of their groups.
+    pub fn by_plural(&self, plural: &str) -> impl Iterator<Item = &Arc<Served>> {
+        self.by_plural.get(plural).into_iter().flatten().filter_map(|it| self.by_resource.get(it))
+    }
+
+    /// All kinds, in the order of their resources.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Served>> {
+        self.by_resource.values()
+    }
+
+    /// The resource of `kind` in the group of `api_version`.
+    pub fn resource_of(&self, api_version: &str, kind: &str) -> Option<GroupResource> {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        self.iter()
+            .find(|served| {
+                *served.definition.kind.group == *group && *served.definition.kind.kind == *kind
+            })
+            .map(|served| served.resource())
+    }
+
+    pub(crate) fn insert(&mut self, served: Served) {
+        let resource = served.resource();
+        let plurals = self.by_plural.entry(Arc::clone(&served.definition.kind.plural)).or_default();
+        if let Err(place) = plurals.binary_search(&resource) {
+            plurals.insert(place, resource.clone());
+        }
+        self.by_resource.insert(resource, Arc::new(served));
+    }
+
+    pub(crate) fn remove(&mut self, resource: &GroupResource) {
+        self.by_resource.remove(resource);
+        if let Some(plurals) = self.by_plural.get_mut(resource.plural()) {
+            plurals.retain(|other| other != resource);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! [`Engine`]: how its parts are put together, started and stopped.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pintle_authz::{Reach, RuleBook, Subresource, User, Verb};
+use pintle_model::{GroupResource, Object, Revision, Uid};
+use pintle_store::{Store, StoreInfo};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::access::{Access, are_rules};
+use crate::hub::Hub;
+use crate::lifecycle::{self, Follower};
+use crate::turns::Turns;
+use crate::{Catalog, Clock, Entropy, Limits, Refusal, RuleSource, Written};
+
+/// What an engine is made from.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where objects live.
+    pub store: Arc<dyn Store>,
+    /// Who may do what.
+    pub rules: RuleSource,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// How far it goes.
+    pub limits: Limits,
+}
+
+/// Reads, writes and watches over one store.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    tasks: tokio::sync::Mutex<JoinSet<()>>,
+}
+
+/// What the engine, its watchers and its lifecycle tasks share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) access: Access,
+    pub(crate) limits: Limits,
+    catalog: ArcSwap<Catalog>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    turns: Turns,
+    hub: Arc<Hub>,
+    /// How far catalog and rules have followed the log.
+    followed: watch::Sender<Revision>,
+    closing: watch::Sender<bool>,
+}
+
+impl Engine {
+    /// Starts an engine over a store: when this returns, the kinds and rules of the store are in
+    /// force, and the lifecycle of objects is looked after.
+    pub async fn start(setup: Setup) -> Result<Arc<Self>, Refusal> {
+        let head = setup.store.head();
+        let newest = *head.borrow();
+        let shared = Arc::new(Shared {
+            access: Access::new(setup.rules),
+            limits: setup.limits,
+            catalog: ArcSwap::from_pointee(Catalog::core()),
+            clock: setup.clock,
+            entropy: setup.entropy,
+            turns: Turns::new(),
+            hub: Hub::new(newest, &setup.limits),
+            followed: watch::Sender::new(Revision::ZERO),
+            closing: watch::Sender::new(false),
+            store: setup.store,
+        });
+        let mut follower = Follower::new(Arc::clone(&shared));
+        follower.load().await?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&shared.hub).publish(head));
+        let engine = Arc::new(Self { shared, tasks: tokio::sync::Mutex::default() });
+        let work = follower.work();
+        tasks.spawn(follower.run());
+        tasks.spawn(lifecycle::compact(Arc::clone(&engine.shared)));
+        tasks.spawn(lifecycle::Worker::new(Arc::downgrade(&engine), work).run());
+        *engine.tasks.lock().await = tasks;
+        engine.ensure_default_namespace().await?;
+        Ok(engine)
+    }
+
+    /// Ends the watches, lets writes in progress finish, and closes the store.
+    pub async fn close(&self) -> Result<(), Refusal> {
+        self.end_watches();
+        let closed = self.shared.store.close().await;
+        self.tasks.lock().await.shutdown().await;
+        Ok(closed?)
+    }
+
+    /// Ends the watches: their clients resume somewhere else, or here later.
+    pub fn end_watches(&self) {
+        self.shared.closing.send_replace(true);
+    }
+
+    /// The kinds that are served now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.shared.catalog()
+    }
+
+    /// The rules in force now.
+    pub fn rules(&self) -> Arc<RuleBook> {
+        self.shared.access.rules()
+    }
+
+    /// Where a caller may do something to objects without naming one.
+    pub fn reach(
+        &self,
+        user: &User,
+        verb: &Verb,
+        resource: &GroupResource,
+        subresource: Option<&Subresource>,
+    ) -> Reach {
+        self.rules().namespaces(user, verb, resource, subresource)
+    }
+
+    /// The object of a resource that has this uid: how doors turn a uid into an address. What a
+    /// caller is told of it is subject to a grant on that address.
+    pub fn resolve(&self, resource: &GroupResource, uid: &Uid) -> Option<Arc<Object>> {
+        self.shared.store.find(resource, uid)
+    }
+
+    /// The newest revision.
+    pub fn newest(&self) -> Revision {
+        *self.shared.store.head().borrow()
+    }
+
+    /// Facts about the store.
+    pub fn store_info(&self) -> StoreInfo {
+        self.shared.store.info()
+    }
+
+    /// Turns true when the server is going down.
+    pub fn closing(&self) -> watch::Receiver<bool> {
+        self.shared.closing.subscribe()
+    }
+
+    /// Waits until a write that changes kinds or rules is in force: whoever got its answer can rely
+    /// on it.
+    pub(crate) async fn settle(&self, written: &Written) {
+        let resource = &written.object.key.resource;
+        if written.changed && (lifecycle::declares_kinds(resource) || are_rules(resource)) {
+            let mut followed = self.shared.followed.subscribe();
+            // An error means that the engine is closing, and then nobody waits for anything.
+            let _closing = followed.wait_for(|seen| *seen >= written.object.revision).await;
+        }
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.shared.store
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.shared.access
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.shared.turns
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.shared.hub
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        &*self.shared.entropy
+    }
+}
+
+impl Shared {
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.load_full()
+    }
+
+    pub(crate) fn serve(&self, catalog: Catalog) {
+        self.catalog.store(Arc::new(catalog));
+    }
+
+    pub(crate) fn followed(&self, revision: Revision) {
+        self.followed.send_replace(revision);
+    }
+
+    pub(crate) fn now(&self) -> pintle_model::Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+}

@@ -1,0 +1,78 @@
+//! When watchers are woken.
+//!
+//! A watcher reads the log at its own pace from its own cursor, so nothing is queued for it and a
+//! slow one holds nobody up. What is shared is the wake-up. Each wake-up costs a socket write for
+//! every watcher, so with many watchers the wake-ups are spaced out, and what was committed between
+//! two of them goes out together. With few watchers there is no delay.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pintle_model::Revision;
+use tokio::sync::watch;
+
+use crate::{Limits, Refusal};
+
+/// What one wake-up of one watcher costs, by measurement: a socket write on each side.
+const WAKE_COST: Duration = Duration::from_micros(25);
+
+/// Wakes watchers, not too often.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    published: watch::Sender<Revision>,
+    watchers: AtomicUsize,
+    watchers_max: usize,
+    interval_max: Duration,
+}
+
+/// The place of one watcher; it is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat(Arc<Hub>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(newest: Revision, limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            published: watch::Sender::new(newest),
+            watchers: AtomicUsize::new(0),
+            watchers_max: limits.watchers_max,
+            interval_max: limits.publish_interval_max,
+        })
+    }
+
+    /// A place for one more watcher, and its wake-ups.
+    pub(crate) fn join(self: &Arc<Self>) -> Result<(Seat, watch::Receiver<Revision>), Refusal> {
+        let taken = self.watchers.fetch_add(1, Ordering::Relaxed);
+        let seat = Seat(Arc::clone(self));
+        if taken >= self.watchers_max {
+            return Err(Refusal::TooManyWatches);
+        }
+        Ok((seat, self.published.subscribe()))
+    }
+
+    /// Passes on that the store has grown, until the store is gone.
+    pub(crate) async fn publish(self: Arc<Self>, mut head: watch::Receiver<Revision>) {
+        while head.changed().await.is_ok() {
+            let newest = *head.borrow_and_update();
+            self.published.send_replace(newest);
+            let pause = self.pause();
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    /// So long that waking everybody once takes well less.
+    fn pause(&self) -> Duration {
+        let watchers = u32::try_from(self.watchers.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        let pause = WAKE_COST.saturating_mul(watchers).min(self.interval_max);
+        // A timer is no finer than a millisecond; less is not worth waiting for.
+        if pause < Duration::from_millis(1) { Duration::ZERO } else { pause }
+    }
+}

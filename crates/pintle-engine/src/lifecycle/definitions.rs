@@ -1,0 +1,254 @@
+//! Definitions: which are served, what their status says, and what goes when they do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pintle_model::{GroupResource, Object, ObjectKey, Revision};
+use pintle_schema::{Definition, core_definitions};
+use serde_json::{Map, Value, json};
+
+use super::worker::Hands;
+use crate::engine::Shared;
+use crate::{Catalog, Refusal, Served};
+
+/// The definitions that exist, compiled.
+#[derive(Debug, Default)]
+pub(crate) struct Definitions {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    by_name: BTreeMap<Arc<str>, Compiled>,
+    /// The verdicts on their names, as they are served.
+    verdicts: BTreeMap<Arc<str>, Names>,
+    /// Those that were put since they were last served.
+    fresh: BTreeSet<Arc<str>>,
+}
+
+#[derive(Debug, Clone)]
+struct Compiled {
+    key: ObjectKey,
+    /// Earlier definitions win contested names.
+    created: Revision,
+    since: Revision,
+    terminating: bool,
+    definition: Result<Arc<Definition>, String>,
+}
+
+impl Definitions {
+    /// Takes in a definition that is new or was changed.
+    pub(crate) fn put(&self, object: &Object) {
+        let mut state = self.lock();
+        let name = Arc::clone(&object.key.name.name);
+        let known = state.by_name.get(&name).filter(|known| known.since == object.body_revision);
+        let definition = match known {
+            Some(known) => known.definition.clone(),
+            None => compile(object),
+        };
+        let compiled = Compiled {
+            key: object.key.clone(),
+            created: object.created_revision,
+            since: object.body_revision,
+            terminating: object.metadata.is_terminating(),
+            definition,
+        };
+        state.fresh.insert(Arc::clone(&name));
+        state.by_name.insert(name, compiled);
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.lock().by_name.remove(name);
+    }
+
+    /// Serves the core kinds and every definition whose names are its own. Gives back the
+    /// definitions of which there is something new to say.
+    pub(crate) fn serve(&self, shared: &Shared) -> Vec<ObjectKey> {
+        let mut state = self.lock();
+        let verdicts = state.judged();
+        let mut catalog = Catalog::core();
+        for (name, names) in &verdicts {
+            let Some(compiled) = state.by_name.get(name) else { continue };
+            if let (Ok(definition), Names::Accepted) = (&compiled.definition, names) {
+                catalog.insert(Served {
+                    definition: Arc::clone(definition),
+                    since: compiled.since,
+                    terminating: compiled.terminating,
+                });
+            }
+        }
+        shared.serve(catalog);
+        let fresh = std::mem::take(&mut state.fresh);
+        let news = verdicts
+            .iter()
+            .filter(|(name, names)| {
+                fresh.contains(*name) || state.verdicts.get(*name) != Some(names)
+            })
+            .filter_map(|(name, _)| state.by_name.get(name))
+            .map(|compiled| compiled.key.clone())
+            .collect();
+        state.verdicts = verdicts;
+        news
+    }
+
+    /// What became of one definition.
+    fn judge(&self, name: &str) -> Option<(Compiled, Names)> {
+        let state = self.lock();
+        Some((state.by_name.get(name)?.clone(), state.verdicts.get(name)?.clone()))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The verdict on the names of every definition; older definitions win.
+    fn judged(&self) -> BTreeMap<Arc<str>, Names> {
+        let mut all: Vec<(&Arc<str>, &Compiled)> = self.by_name.iter().collect();
+        all.sort_by_key(|(_, compiled)| compiled.created);
+        let mut taken = BTreeSet::new();
+        for definition in core_definitions() {
+            taken.extend(claims(&definition));
+        }
+        all.into_iter()
+            .map(|(name, compiled)| {
+                let names = match &compiled.definition {
+                    Ok(definition) => claim(&mut taken, definition),
+                    Err(_) => Names::Accepted,
+                };
+                (Arc::clone(name), names)
+            })
+            .collect()
+    }
+}
+
+/// Whether the names of a definition are its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Names {
+    Accepted,
+    Taken(String),
+}
+
+/// The names that a definition claims: within a group, each of them belongs to one kind.
+fn claims(definition: &Definition) -> Vec<(Arc<str>, &'static str, Arc<str>)> {
+    let kind = &definition.kind;
+    let group = &kind.group;
+    let resources = [&kind.plural, &kind.singular].into_iter().chain(&kind.short_names);
+    let kinds = [&kind.kind, &kind.list_kind];
+    let mut claims: Vec<_> = resources
+        .map(|name| (Arc::clone(group), "resource", Arc::clone(name)))
+        .chain(kinds.map(|name| (Arc::clone(group), "kind", Arc::clone(name))))
+        .collect();
+    claims.sort();
+    claims.dedup();
+    claims
+}
+
+fn claim(
+    taken: &mut BTreeSet<(Arc<str>, &'static str, Arc<str>)>,
+    definition: &Definition,
+) -> Names {
+    let claims = claims(definition);
+    if let Some((_, _, name)) = claims.iter().find(|claim| taken.contains(*claim)) {
+        return Names::Taken(format!("{name:?} is already in use in this group"));
+    }
+    taken.extend(claims);
+    Names::Accepted
+}
+
+fn compile(object: &Object) -> Result<Arc<Definition>, String> {
+    Definition::from_crd(&object.key.name.name, &object.body.to_map())
+        .map(Arc::new)
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// Writes what became of a definition, and cleans up after one that is deleted.
+pub(super) async fn look_after(hands: &Hands, key: &ObjectKey) -> Result<(), Refusal> {
+    let Some(object) = hands.peek(key) else { return Ok(()) };
+    let Some((compiled, names)) = hands.work.definitions.judge(&key.name.name) else {
+        return Ok(());
+    };
+    let status = status(&object, &compiled, &names, hands);
+    hands.write_status(key, status).await?;
+    let finalizer = pintle_rules::cleanup_finalizer(&key.resource).unwrap_or_default();
+    let cleans_up = object.metadata.finalizers.iter().any(|name| name == finalizer);
+    if object.metadata.is_terminating() && cleans_up {
+        let resource = GroupResource::from_text(&key.name.name);
+        // Names that never were its own have no objects that are its own.
+        let owns = names == Names::Accepted;
+        if !owns || hands.delete_all(&resource, None).await? == 0 {
+            hands.remove_finalizer(key, finalizer).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The status of a definition, as Kubernetes words it.
+fn status(object: &Object, compiled: &Compiled, names: &Names, hands: &Hands) -> Value {
+    let (accepted, why, message) = match (&compiled.definition, names) {
+        (Err(faults), _) => ("False", "InvalidDefinition", faults.as_str()),
+        (Ok(_), Names::Taken(what)) => ("False", "NamesConflict", what.as_str()),
+        (Ok(_), Names::Accepted) => ("True", "NoConflicts", "no conflicts found"),
+    };
+    let served = accepted == "True";
+    let established = if served {
+        ("True", "InitialNamesAccepted", "the initial names have been accepted")
+    } else {
+        ("False", "NotAccepted", "not all names are accepted")
+    };
+    let mut conditions =
+        vec![("NamesAccepted", (accepted, why, message)), ("Established", established)];
+    if object.metadata.is_terminating() {
+        let message = "the objects of this kind are being removed";
+        conditions.push(("Terminating", ("True", "InstanceDeletionInProgress", message)));
+    }
+    let stored = object.status.as_ref().map(pintle_model::Json::to_value).unwrap_or_default();
+    let now = hands.now().seconds();
+    let conditions: Vec<Value> =
+        conditions.into_iter().map(|(kind, found)| condition(&stored, kind, found, &now)).collect();
+    let body = object.body.to_map();
+    let names = body.get("spec").and_then(|spec| spec.get("names")).cloned();
+    json!({
+        "acceptedNames": names.filter(|_| served).unwrap_or_else(|| json!({"plural": "", "kind": ""})),
+        "conditions": conditions,
+        "storedVersions": stored_versions(&stored, &body),
+    })
+}
+
+fn condition(
+    stored: &Value,
+    kind: &str,
+    (status, reason, message): (&str, &str, &str),
+    now: &str,
+) -> Value {
+    let before = stored
+        .get("conditions")
+        .and_then(Value::as_array)
+        .and_then(|list| list.iter().find(|entry| entry.get("type") == Some(&json!(kind))))
+        .filter(|entry| entry.get("status") == Some(&json!(status)));
+    let since = before.and_then(|entry| entry.get("lastTransitionTime")).cloned();
+    json!({
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": since.unwrap_or_else(|| json!(now)),
+    })
+}
+
+/// Versions that objects may have been stored in: those noted before, and the one of now.
+fn stored_versions(stored: &Value, body: &Map<String, Value>) -> Vec<Value> {
+    let noted = stored.get("storedVersions").and_then(Value::as_array);
+    let mut versions: Vec<Value> = noted.cloned().unwrap_or_default();
+    let declared = body.get("spec").and_then(|spec| spec.get("versions")).and_then(Value::as_array);
+    let storage = declared
+        .and_then(|list| list.iter().find(|version| version.get("storage") == Some(&json!(true))))
+        .and_then(|version| version.get("name"));
+    if let Some(storage) = storage
+        && !versions.contains(storage)
+    {
+        versions.push(storage.clone());
+    }
+    versions
+}

@@ -1,0 +1,28 @@
+//! Namespaces: their phase, and what goes when they do.
+
+use pintle_model::{ObjectKey, Scope};
+use serde_json::json;
+
+use super::worker::Hands;
+use crate::Refusal;
+
+/// Writes the phase of a namespace, and empties one that is deleted.
+pub(super) async fn look_after(hands: &Hands, key: &ObjectKey) -> Result<(), Refusal> {
+    let Some(namespace) = hands.peek(key) else { return Ok(()) };
+    if !namespace.metadata.is_terminating() {
+        return hands.write_status(key, json!({"phase": "Active"})).await;
+    }
+    hands.write_status(key, json!({"phase": "Terminating"})).await?;
+    let finalizer = pintle_rules::cleanup_finalizer(&key.resource).unwrap_or_default();
+    if !namespace.metadata.finalizers.iter().any(|name| name == finalizer) {
+        return Ok(());
+    }
+    let catalog = hands.catalog();
+    let mut left = 0;
+    for served in catalog.iter() {
+        if served.definition.kind.scope == Scope::Namespaced {
+            left += hands.delete_all(&served.resource(), Some(&key.name.name)).await?;
+        }
+    }
+    if left == 0 { hands.remove_finalizer(key, finalizer).await } else { Ok(()) }
+}

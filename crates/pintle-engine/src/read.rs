@@ -1,0 +1,189 @@
+//! Reads: one object, and many as they all were at one revision.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use pintle_authz::{Ask, Asks, Granted, Subresource, Verb};
+use pintle_model::{
+    FieldSelector, GroupResource, LabelSelector, Object, ObjectKey, ObjectName, Revision,
+};
+use pintle_schema::Version;
+use pintle_store::ListQuery;
+
+use crate::{Engine, Refusal, Served, ask_for};
+
+/// One object.
+#[derive(Debug, Clone)]
+pub struct Get {
+    /// Which one.
+    pub key: ObjectKey,
+    /// The part that is asked for, when rights on that part alone should do.
+    pub subresource: Option<Subresource>,
+}
+
+impl Asks for Get {
+    fn ask(&self) -> Ask {
+        ask_for(Verb::Get, &self.key, self.subresource.clone())
+    }
+}
+
+/// Which objects of a resource a list or watch is about.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The kind.
+    pub served: Arc<Served>,
+    /// The version of it that the request speaks, which declares what fields can be selected by.
+    pub version: Arc<Version>,
+    /// In one namespace; nothing for all of them, and for cluster scope.
+    pub namespace: Option<Arc<str>>,
+    /// By their labels.
+    pub labels: LabelSelector,
+    /// By their fields.
+    pub fields: FieldSelector,
+}
+
+impl Selection {
+    /// `devices.infra.example.io`.
+    pub fn resource(&self) -> GroupResource {
+        self.served.resource()
+    }
+
+    /// Refuses a field selector over fields that the kind does not declare.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        let empty = serde_json::Map::new();
+        for term in &self.fields.terms {
+            let known = matches!(term.path.as_str(), "metadata.name" | "metadata.namespace")
+                || self.version.selectable_text(&term.path, &empty, None).is_some();
+            if !known {
+                return Err(Refusal::NotSelectable { field: term.path.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an object is meant.
+    pub(crate) fn matches(&self, object: &Object) -> bool {
+        self.namespace.as_deref().is_none_or(|namespace| namespace == &*object.key.name.namespace)
+            && self.labels.matches(&object.metadata.labels)
+            && (self.fields.is_everything() || self.fields_match(object))
+    }
+
+    fn fields_match(&self, object: &Object) -> bool {
+        // The lanes are only read as trees when a term asks for more than metadata.
+        let mut lanes = None;
+        self.fields.matches(|path| match path {
+            "metadata.name" => Cow::Borrowed(&*object.key.name.name),
+            "metadata.namespace" => Cow::Borrowed(&*object.key.name.namespace),
+            path => {
+                let (body, status) = lanes.get_or_insert_with(|| {
+                    let status = object.status.as_ref().map(pintle_model::Json::to_value);
+                    (object.body.to_map(), status)
+                });
+                let text = self.version.selectable_text(path, body, status.as_ref());
+                Cow::Owned(text.unwrap_or_default())
+            }
+        })
+    }
+
+    pub(crate) fn ask(&self, verb: Verb) -> Ask {
+        Ask {
+            verb,
+            resource: self.resource(),
+            subresource: None,
+            namespace: self.namespace.clone(),
+            name: None,
+        }
+    }
+}
+
+/// Many objects.
+#[derive(Debug, Clone)]
+pub struct List {
+    /// Which ones.
+    pub selection: Selection,
+    /// At most so many; nothing for all of them.
+    pub limit: Option<usize>,
+    /// Only those after this name: where the last page ended.
+    pub after: Option<ObjectName>,
+    /// As things were at this revision; nothing for now.
+    pub at: Option<Revision>,
+}
+
+impl Asks for List {
+    fn ask(&self) -> Ask {
+        self.selection.ask(Verb::List)
+    }
+}
+
+/// Objects as they all were at one revision.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// In key order.
+    pub objects: Vec<Arc<Object>>,
+    /// The revision of the snapshot.
+    pub revision: Revision,
+    /// Whether there may be more after the last one; then the next page starts after this name.
+    pub next: Option<ObjectName>,
+}
+
+impl Engine {
+    /// One object, as fresh as the store has it.
+    pub async fn get(&self, granted: Granted<Get>) -> Result<Arc<Object>, Refusal> {
+        let key = &granted.get().key;
+        let found = match self.store().peek(key) {
+            Some(found) => Some(found),
+            None => self.store().get(key).await?,
+        };
+        found.ok_or(Refusal::Rules(pintle_rules::Refusal::NotFound))
+    }
+
+    /// Many objects from one snapshot. Each grant adds one namespace (or all of them); everything
+    /// else is taken from the first.
+    pub async fn list(&self, grants: &[Granted<List>]) -> Result<Listed, Refusal> {
+        let first = grants.first().ok_or(Refusal::Internal("a list of nothing".into()))?.get();
+        first.selection.check()?;
+        let limit = first.limit.unwrap_or(usize::MAX);
+        let mut listed = Listed { objects: Vec::new(), revision: Revision::ZERO, next: None };
+        let mut at = first.at;
+        for grant in grants {
+            let selection = &grant.get().selection;
+            let mut after = first.after.clone();
+            loop {
+                let (page, more) = self.page(selection, after.as_ref(), at).await?;
+                at = Some(page.0);
+                listed.revision = page.0;
+                after = page.1.last().map(|object| object.key.name.clone());
+                for object in page.1.iter().filter(|object| selection.matches(object)) {
+                    if listed.objects.len() == limit {
+                        listed.next = listed.objects.last().map(|last| last.key.name.clone());
+                        return Ok(listed);
+                    }
+                    listed.objects.push(Arc::clone(object));
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+        Ok(listed)
+    }
+
+    /// One page of the store: its revision and objects, and whether there are more.
+    async fn page(
+        &self,
+        selection: &Selection,
+        after: Option<&ObjectName>,
+        at: Option<Revision>,
+    ) -> Result<((Revision, Vec<Arc<Object>>), bool), Refusal> {
+        let resource = selection.resource();
+        let query = ListQuery {
+            resource: &resource,
+            namespace: selection.namespace.as_deref(),
+            after,
+            limit: self.limits().list_page,
+            at,
+        };
+        let page = self.store().list(query).await?;
+        Ok(((page.revision, page.objects), page.more))
+    }
+}

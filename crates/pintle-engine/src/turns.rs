@@ -1,0 +1,34 @@
+//! Whose turn it is to write an object.
+//!
+//! Writers of one object take turns in the order they came, so that a patch which names no version
+//! is not starved by faster writers, and nobody decides against an object that a neighbour is just
+//! writing. The store's compare-and-swap stays the judge: turns are only for this process.
+
+use std::hash::{BuildHasher, RandomState};
+
+use pintle_model::ObjectKey;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Few enough to be small, enough that two objects seldom share one.
+const STRIPES: usize = 4_096;
+
+/// One queue for each of many groups of objects.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    stripes: Vec<Mutex<()>>,
+    hasher: RandomState,
+}
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        let stripes = std::iter::repeat_with(Mutex::default).take(STRIPES).collect();
+        Self { stripes, hasher: RandomState::new() }
+    }
+
+    /// Waits for the turn to write `key`; first come, first served.
+    pub(crate) async fn take(&self, key: &ObjectKey) -> MutexGuard<'_, ()> {
+        let stripe = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0);
+        let stripe = self.stripes.get(stripe).expect("taken modulo the number of stripes");
+        stripe.lock().await
+    }
+}

@@ -1,0 +1,261 @@
+//! Watches: what exists, then each committed change, once and in order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use pintle_authz::{Ask, Asks, Granted, User, Verb};
+use pintle_model::{Object, ObjectName, Revision};
+use pintle_store::{Event, ListQuery, Store as _, TailQuery};
+use tokio::sync::watch;
+
+use crate::engine::Shared;
+use crate::hub::Seat;
+use crate::{Engine, Refusal, Selection};
+
+/// Where a watch begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With everything that exists, as if it were just created.
+    WithState,
+    /// With the first change after this revision.
+    After(Revision),
+}
+
+/// A watch.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    /// Of which objects.
+    pub selection: Selection,
+    /// From where.
+    pub start: Start,
+}
+
+impl Asks for Watch {
+    fn ask(&self) -> Ask {
+        self.selection.ask(Verb::Watch)
+    }
+}
+
+/// One thing that a watcher is told.
+#[derive(Debug, Clone)]
+pub enum WatchEvent {
+    /// The object is there, or has become one of those that are watched.
+    Added(Arc<Object>),
+    /// The object changed.
+    Modified(Arc<Object>),
+    /// The object is gone, or is no longer one of those that are watched. It is shown in its last
+    /// state that was, with the revision of the change that took it away.
+    Deleted(Arc<Object>),
+    /// Everything up to this revision has been told.
+    Bookmark {
+        /// That revision.
+        revision: Revision,
+        /// Whether this ends the state that the watch began with.
+        ends_state: bool,
+    },
+}
+
+/// One open watch. It holds a cursor and nothing else, however slow its reader is.
+#[derive(Debug)]
+pub struct Watcher {
+    shared: Arc<Shared>,
+    user: Arc<User>,
+    /// One for each namespace that was granted, or one for all; never empty.
+    selections: Vec<Selection>,
+    phase: Phase,
+    woken: watch::Receiver<Revision>,
+    access_changed: watch::Receiver<u64>,
+    closing: watch::Receiver<bool>,
+    _seat: Seat,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The state at one revision, a page at a time: of which selections it is still to be read, and
+    /// where the last page ended.
+    State { rest: VecDeque<usize>, after: Option<ObjectName>, at: Option<Revision> },
+    /// The log after this revision.
+    Log(Revision),
+}
+
+impl Engine {
+    /// Opens a watch. Each grant adds one namespace (or all of them); everything else is taken from
+    /// the first.
+    ///
+    /// That the history is gone, or the revision was never given out, is found out here when it can
+    /// be; a history that ends later ends the watch.
+    pub async fn watch(&self, grants: Vec<Granted<Watch>>) -> Result<Watcher, Refusal> {
+        let first = grants.first().ok_or(Refusal::Internal("a watch of nothing".into()))?;
+        let user = Arc::clone(first.user());
+        let start = first.get().start;
+        first.get().selection.check()?;
+        let (seat, mut woken) = self.hub().join()?;
+        woken.mark_changed();
+        let selections: Vec<_> =
+            grants.into_iter().map(|grant| grant.into_inner().selection).collect();
+        let phase = match start {
+            Start::WithState => {
+                Phase::State { rest: (0..selections.len()).collect(), after: None, at: None }
+            }
+            Start::After(revision) => {
+                self.check_history(revision).await?;
+                Phase::Log(revision)
+            }
+        };
+        Ok(Watcher {
+            shared: Arc::clone(self.shared()),
+            user,
+            selections,
+            phase,
+            woken,
+            access_changed: self.access().changed(),
+            closing: self.closing(),
+            _seat: seat,
+        })
+    }
+
+    /// Whether history after `revision` can be read.
+    async fn check_history(&self, revision: Revision) -> Result<(), Refusal> {
+        let newest = self.newest();
+        if revision > newest {
+            return Err(Refusal::FromTheFuture { asked: revision, newest });
+        }
+        self.store().tail(TailQuery { resource: None, after: revision, limit: 1 }).await?;
+        Ok(())
+    }
+}
+
+impl Watcher {
+    /// What comes next, in order; waits until there is something. An error ends the watch.
+    ///
+    /// Cancel-safe: dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<Vec<WatchEvent>, Refusal> {
+        loop {
+            self.check_rights()?;
+            let events = match self.phase {
+                Phase::State { .. } => self.next_page().await?,
+                Phase::Log(after) => self.next_changes(after).await?,
+            };
+            if !events.is_empty() {
+                return Ok(events);
+            }
+            self.wait().await?;
+        }
+    }
+
+    /// Everything up to here has been told; nothing while the first state is still being told.
+    pub const fn cursor(&self) -> Option<Revision> {
+        match self.phase {
+            Phase::State { .. } => None,
+            Phase::Log(after) => Some(after),
+        }
+    }
+
+    /// Whether the caller still may watch what it was granted.
+    fn check_rights(&mut self) -> Result<(), Refusal> {
+        if !self.access_changed.has_changed().unwrap_or(false) {
+            return Ok(());
+        }
+        self.access_changed.borrow_and_update();
+        let rules = self.shared.access.rules();
+        for selection in &self.selections {
+            rules.grant(&self.user, selection.ask(Verb::Watch))?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a change of the log, of rights, or for the end.
+    async fn wait(&mut self) -> Result<(), Refusal> {
+        tokio::select! {
+            biased;
+            _ = self.closing.wait_for(|closing| *closing) => Err(Refusal::ShuttingDown),
+            changed = self.woken.changed() => changed.map_err(|_| Refusal::ShuttingDown),
+            changed = self.access_changed.changed() => {
+                // `check_rights` looks at what changed.
+                self.access_changed.mark_changed();
+                changed.map_err(|_| Refusal::ShuttingDown)
+            }
+        }
+    }
+
+    async fn next_page(&mut self) -> Result<Vec<WatchEvent>, Refusal> {
+        let Phase::State { rest, after, at } = &self.phase else { return Ok(Vec::new()) };
+        let Some(selection) = rest.front().and_then(|index| self.selections.get(*index)) else {
+            return Ok(Vec::new());
+        };
+        let resource = selection.resource();
+        let query = ListQuery {
+            resource: &resource,
+            namespace: selection.namespace.as_deref(),
+            after: after.as_ref(),
+            limit: self.shared.limits.list_page,
+            at: *at,
+        };
+        let page = self.shared.store.list(query).await?;
+        let found = page.objects.iter().filter(|object| selection.matches(object));
+        let mut events: Vec<_> =
+            found.map(|object| WatchEvent::Added(Arc::clone(object))).collect();
+        let ended = page.objects.last().map(|object| object.key.name.clone());
+        if self.page_done(page.more, ended, page.revision) {
+            events.push(WatchEvent::Bookmark { revision: page.revision, ends_state: true });
+        }
+        // A page of which nothing matched is no reason to wait.
+        self.woken.mark_changed();
+        Ok(events)
+    }
+
+    /// Moves on to the next page, the next namespace, or the log. True when the state is told.
+    fn page_done(&mut self, more: bool, ended: Option<ObjectName>, revision: Revision) -> bool {
+        let Phase::State { rest, after, at } = &mut self.phase else { return false };
+        *at = Some(revision);
+        *after = ended.filter(|_| more);
+        if !more {
+            rest.pop_front();
+        }
+        let told = rest.is_empty();
+        if told {
+            self.phase = Phase::Log(revision);
+        }
+        told
+    }
+
+    async fn next_changes(&mut self, after: Revision) -> Result<Vec<WatchEvent>, Refusal> {
+        let resource = self.selections.first().map(Selection::resource);
+        // Seen before reading: what is committed meanwhile wakes us again.
+        self.woken.borrow_and_update();
+        let query =
+            TailQuery { resource: resource.as_ref(), after, limit: self.shared.limits.watch_batch };
+        let tail = self.shared.store.tail(query).await?;
+        if tail.events.len() == query.limit {
+            self.woken.mark_changed();
+        }
+        self.phase = Phase::Log(tail.up_to);
+        Ok(tail.events.iter().filter_map(|event| seen_through(&self.selections, event)).collect())
+    }
+}
+
+/// What an event looks like to somebody who sees only the selected objects.
+fn seen_through(selections: &[Selection], event: &Event) -> Option<WatchEvent> {
+    let matches = |object: &Object| selections.iter().any(|selection| selection.matches(object));
+    // Where history no longer has the version before, it is taken to be like the one after: then a
+    // change never looks like an arrival, and a leave is told even to those who had not seen it.
+    let before = match &event.before {
+        Some(before) => matches(before),
+        None => !event.is_creation(),
+    };
+    let after = !event.removed && matches(&event.object);
+    let object = &event.object;
+    match (before, after) {
+        (false, false) => None,
+        (false, true) => Some(WatchEvent::Added(Arc::clone(object))),
+        (true, true) => Some(WatchEvent::Modified(Arc::clone(object))),
+        (true, false) if event.removed => {
+            matches(object).then(|| WatchEvent::Deleted(Arc::clone(object)))
+        }
+        (true, false) => {
+            let shown = event.before.as_ref().unwrap_or(object);
+            let last = Object { revision: event.revision, ..Object::clone(shown) };
+            Some(WatchEvent::Deleted(Arc::new(last)))
+        }
+    }
+}

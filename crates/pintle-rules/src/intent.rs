@@ -1,0 +1,138 @@
+//! What a request wants, as a value: the lane, the edit, and the version it was computed from.
+
+use pintle_model::{Revision, Uid};
+use serde_json::{Map, Value};
+
+use crate::{ConditionEdit, DeleteOptions, Patch};
+
+/// Which half of an object a write is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Metadata and body: what somebody wants.
+    Main,
+    /// Status: what a controller has seen.
+    Status,
+}
+
+/// A write, without its address.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// Which half it is for.
+    pub lane: Lane,
+    /// What it does there.
+    pub edit: Edit,
+    /// The version it was computed from.
+    pub precondition: Precondition,
+    /// What the door wants done where doors differ.
+    pub conduct: Conduct,
+    /// Who writes, for the ownership of conditions: `fieldManager`, or the first word of the
+    /// User-Agent.
+    pub manager: String,
+}
+
+/// What a write does in its lane.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// A new object; main lane only.
+    Create(Document),
+    /// The lane as a whole.
+    Replace(Document),
+    /// A change relative to what is stored.
+    Patch(Patch, PatchRoot),
+    /// One condition, the others untouched; status lane only.
+    Condition(ConditionEdit),
+    /// The object goes; main lane only.
+    Delete(DeleteOptions),
+}
+
+/// The document of a create or replace, split into lanes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Document {
+    /// `metadata`, if the document has one.
+    pub metadata: Option<Map<String, Value>>,
+    /// The other top-level fields, without `apiVersion`, `kind` and `status`. Absent: the body stays
+    /// as it is (in a create: empty).
+    pub body: Option<Map<String, Value>>,
+    /// `status`, if the document has one.
+    pub status: Option<Value>,
+    /// Top-level fields that stand in a status document and belong to the other lane. Their values
+    /// were not even read.
+    pub foreign: Vec<String>,
+}
+
+/// What the paths of a patch are relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatchRoot {
+    /// The whole object, as in `{"spec": {…}}`.
+    Object,
+    /// The lane: `spec` of the main lane, `status` of the status lane.
+    Lane,
+}
+
+/// The version that a write was computed from, and how much of the object it speaks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Precondition {
+    /// The `resourceVersion` that must still be the current one.
+    pub revision: Option<Revision>,
+    /// The uid that the object must have.
+    pub uid: Option<Uid>,
+    /// Which writes since `revision` count as a conflict.
+    pub scope: ConflictScope,
+    /// The object must not exist (`If-None-Match: *`).
+    pub absent: bool,
+    /// A write of this lane is refused when `revision` is not given.
+    pub required: bool,
+}
+
+/// Which writes since the expected version make a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConflictScope {
+    /// Any write.
+    #[default]
+    Object,
+    /// Only a write to the status lane.
+    Status,
+}
+
+/// What the doors do differently, as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conduct {
+    /// What becomes of fields of the other lane in a status write.
+    pub foreign: ForeignLane,
+    /// Whether metadata fields that a replace does not mention stay.
+    pub metadata: MetadataMode,
+    /// What becomes of fields that the schema does not know.
+    pub unknown_fields: FieldValidation,
+    /// Whether conditions are a map that the server looks after (rule 7 of the contract).
+    pub keeps_conditions: bool,
+}
+
+/// What becomes of fields of the other lane in a status write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignLane {
+    /// The write is refused, naming the path.
+    Refuse,
+    /// They are ignored, with a warning.
+    Ignore,
+}
+
+/// How a replace treats metadata that it does not mention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetadataMode {
+    /// Each map or list that is named is replaced, the others stay.
+    NamedOnly,
+    /// What is not mentioned goes.
+    Whole,
+}
+
+/// What becomes of unknown fields: the `fieldValidation` of Kubernetes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FieldValidation {
+    /// Dropped in silence.
+    Ignore,
+    /// Dropped, with a warning.
+    #[default]
+    Warn,
+    /// The write is refused.
+    Strict,
+}
