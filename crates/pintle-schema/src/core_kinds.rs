@@ -1,11 +1,168 @@
-//! The kinds that the server has without being told.
+//! The kinds that the server has without being told, from documents in the shape of a
+//! `CustomResourceDefinition`.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use crate::Definition;
+use pintle_model::NameRule;
+
+use crate::definition::read_core;
+use crate::{Definition, Schema};
+
+struct CoreKind {
+    document: &'static str,
+    name_rule: NameRule,
+    immutable: &'static [&'static str],
+}
+
+const CORE_KINDS: [CoreKind; 7] = [
+    CoreKind {
+        document: include_str!("core_kinds/custom_resource_definition.json"),
+        name_rule: NameRule::Subdomain,
+        immutable: &[],
+    },
+    CoreKind {
+        document: include_str!("core_kinds/namespace.json"),
+        name_rule: NameRule::Label,
+        immutable: &[],
+    },
+    CoreKind {
+        document: include_str!("core_kinds/resource_quota.json"),
+        name_rule: NameRule::Subdomain,
+        immutable: &[],
+    },
+    CoreKind {
+        document: include_str!("core_kinds/role.json"),
+        name_rule: NameRule::PathSegment,
+        immutable: &[],
+    },
+    CoreKind {
+        document: include_str!("core_kinds/cluster_role.json"),
+        name_rule: NameRule::PathSegment,
+        immutable: &[],
+    },
+    CoreKind {
+        document: include_str!("core_kinds/role_binding.json"),
+        name_rule: NameRule::PathSegment,
+        immutable: &["roleRef"],
+    },
+    CoreKind {
+        document: include_str!("core_kinds/cluster_role_binding.json"),
+        name_rule: NameRule::PathSegment,
+        immutable: &["roleRef"],
+    },
+];
+
+static DEFINITIONS: LazyLock<Vec<Arc<Definition>>> =
+    LazyLock::new(|| CORE_KINDS.iter().map(|kind| Arc::new(kind.definition())).collect());
 
 /// `CustomResourceDefinition`, `Namespace`, `ResourceQuota`, `Role`, `ClusterRole`, `RoleBinding` and
-/// `ClusterRoleBinding`.
+/// `ClusterRoleBinding`, in this order.
 pub fn core_definitions() -> Vec<Arc<Definition>> {
-    Vec::new()
+    DEFINITIONS.clone()
+}
+
+/// The schema of a `CustomResourceDefinition`: the shape that every declared kind is checked against
+/// first.
+pub(crate) fn declaration_schema() -> &'static Schema {
+    let declaration = DEFINITIONS.first().expect("the first core kind is the declaration of kinds");
+    &declaration.storage_version().schema
+}
+
+impl CoreKind {
+    fn definition(&self) -> Definition {
+        let document = serde_json::from_str(self.document).expect("the embedded text is JSON");
+        let definition = read_core(&document).expect("the embedded documents are valid");
+        Definition {
+            name_rule: self.name_rule,
+            core: true,
+            immutable: self.immutable.iter().map(|&path| path.into()).collect(),
+            ..definition
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pintle_model::Scope;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn core_kinds_are_what_kubernetes_has() {
+        let cases = [
+            ("customresourcedefinitions.apiextensions.k8s.io", Scope::Cluster, true, true),
+            ("namespaces", Scope::Cluster, true, true),
+            ("resourcequotas", Scope::Namespaced, true, false),
+            ("roles.rbac.authorization.k8s.io", Scope::Namespaced, false, false),
+            ("clusterroles.rbac.authorization.k8s.io", Scope::Cluster, false, false),
+            ("rolebindings.rbac.authorization.k8s.io", Scope::Namespaced, false, false),
+            ("clusterrolebindings.rbac.authorization.k8s.io", Scope::Cluster, false, false),
+        ];
+        let definitions = core_definitions();
+        assert_eq!(definitions.len(), cases.len());
+        for (definition, (resource, scope, status, conditions)) in definitions.iter().zip(cases) {
+            let version = definition.storage_version();
+            assert_eq!(definition.kind.resource().as_str(), resource);
+            assert_eq!(definition.kind.scope, scope, "{resource}");
+            assert_eq!(&*version.name, "v1", "{resource}");
+            assert_eq!(version.status_subresource, status, "{resource}");
+            assert_eq!(version.conditions, conditions, "{resource}");
+            assert!(definition.core, "{resource}");
+        }
+    }
+
+    #[test]
+    fn the_embedded_documents_have_the_shape_of_declarations() {
+        for kind in &CORE_KINDS {
+            let document: Value = serde_json::from_str(kind.document).unwrap();
+            assert_eq!(declaration_schema().validate(pintle_model::FieldPath::ROOT, &document), []);
+            let mut normalized = document.clone();
+            let dropped =
+                declaration_schema().normalize(pintle_model::FieldPath::ROOT, &mut normalized);
+            assert!(dropped.is_empty(), "{dropped:?}");
+        }
+    }
+
+    #[test]
+    fn objects_of_core_kinds_are_checked() {
+        let cases = [
+            (
+                0,
+                json!({"spec": {"scope": "Everywhere"}}),
+                vec![
+                    "spec.group: Required value",
+                    "spec.names: Required value",
+                    "spec.versions: Required value",
+                    r#"spec.scope: Unsupported value: "Everywhere": supported values: "Cluster", "Namespaced""#,
+                ],
+            ),
+            (1, json!({}), vec![]),
+            (2, json!({"spec": {"hard": {"count/devices.infra.example.io": "5", "x": 5}}}), vec![]),
+            (
+                2,
+                json!({"spec": {"hard": {"x": true}}}),
+                vec![
+                    r#"spec.hard[x]: Invalid value: "boolean": spec.hard[x] in body must be of type integer or string: "boolean""#,
+                ],
+            ),
+            (3, json!({"rules": [{"apiGroups": [""]}]}), vec!["rules[0].verbs: Required value"]),
+            (
+                5,
+                json!({"subjects": [{"kind": "User", "name": "ann"}]}),
+                vec!["roleRef: Required value"],
+            ),
+            (
+                6,
+                json!({"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"}}),
+                vec![r#"roleRef.kind: Unsupported value: "Role": supported values: "ClusterRole""#],
+            ),
+        ];
+        for (index, body, expected) in cases {
+            let version = Arc::clone(core_definitions()[index].storage_version());
+            let body = body.as_object().unwrap();
+            let faults: Vec<_> =
+                version.validate_body(body).iter().map(ToString::to_string).collect();
+            assert_eq!(faults, expected, "{body:?}");
+        }
+    }
 }

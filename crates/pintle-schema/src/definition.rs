@@ -10,6 +10,7 @@ use std::sync::Arc;
 use pintle_model::{FieldError, Kind, NameRule};
 use serde_json::{Map, Value};
 
+pub(crate) use crd::read_core;
 pub use version::{Column, Scale, SelectableField, Version};
 
 /// A kind with all of its versions.

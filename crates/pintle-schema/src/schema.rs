@@ -3,14 +3,22 @@
 //! How one is made from `openAPIV3Schema`, and which ones are refused, is in `compile`.
 
 mod compile;
+mod format;
 mod normalize;
+mod number;
+mod pattern;
 mod validate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pintle_model::{FieldError, FieldPath};
-use serde_json::Value;
+use serde_json::{Map, Number, Value};
+
+use format::Format;
+use pattern::Pattern;
+
+pub(crate) use compile::compile_at;
 
 /// A compiled structural schema. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -19,12 +27,94 @@ pub struct Schema(Arc<Node>);
 /// One place of a schema: what may stand there.
 #[derive(Debug, Default)]
 struct Node {
+    value_type: ValueType,
+    nullable: bool,
     preserve_unknown: bool,
+    embedded_resource: bool,
     properties: BTreeMap<Box<str>, Schema>,
-    required: Vec<Box<str>>,
+    /// The properties that have a default, so that defaulting need not look at all of them.
+    defaulted: Vec<Box<str>>,
+    additional: Additional,
+    items: Option<Schema>,
     list_type: ListType,
     default: Option<Value>,
-    rules: Vec<ValidationRule>,
+    rules: Rules,
+    /// Most places have none, so they share one pointer's room.
+    cel: Vec<ValidationRule>,
+}
+
+/// The JSON types that a place accepts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+enum ValueType {
+    #[default]
+    Any,
+    Object,
+    Array,
+    String,
+    Integer,
+    Number,
+    Boolean,
+    IntOrString,
+}
+
+/// What becomes of fields that `properties` does not name.
+#[derive(Debug, Default)]
+enum Additional {
+    #[default]
+    Pruned,
+    /// `additionalProperties: true`. Upstream empties objects that stand there; nothing is lost here.
+    Anything,
+    Each(Schema),
+}
+
+/// The value validations of a place.
+#[derive(Debug, Default)]
+struct Rules {
+    required: Vec<Box<str>>,
+    text: Option<Box<TextRules>>,
+    number: Option<Box<NumberRules>>,
+    count: Option<Box<CountRules>>,
+    logic: Option<Box<Logic>>,
+}
+
+#[derive(Debug, Default)]
+struct TextRules {
+    format: Option<Format>,
+    pattern: Option<Pattern>,
+    min_length: Option<u64>,
+    max_length: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct NumberRules {
+    format: Option<number::Width>,
+    minimum: Option<Bound>,
+    maximum: Option<Bound>,
+    multiple_of: Option<Number>,
+}
+
+#[derive(Debug)]
+struct Bound {
+    limit: Number,
+    exclusive: bool,
+}
+
+#[derive(Debug, Default)]
+struct CountRules {
+    min_items: Option<u64>,
+    max_items: Option<u64>,
+    min_properties: Option<u64>,
+    max_properties: Option<u64>,
+}
+
+/// `enum` and the junctors.
+#[derive(Debug, Default)]
+struct Logic {
+    allowed: Vec<Value>,
+    all_of: Vec<Schema>,
+    any_of: Vec<Schema>,
+    one_of: Vec<Schema>,
+    not: Option<Schema>,
 }
 
 /// What the items of a list are to each other (`x-kubernetes-list-type`).
@@ -36,7 +126,7 @@ pub enum ListType {
     /// No item stands twice.
     Set,
     /// No two items agree in all of these properties.
-    Map(Vec<Box<str>>),
+    Map(Box<[Box<str>]>),
 }
 
 /// One entry of `x-kubernetes-validations`. It is kept for whoever evaluates CEL; this crate does
@@ -50,20 +140,25 @@ pub struct ValidationRule {
 }
 
 impl Schema {
-    /// Compiles the JSON of an `openAPIV3Schema`. All faults come back together, their paths
-    /// relative to the document.
+    /// Compiles the JSON of an `openAPIV3Schema`. All faults come back together (at most 50), their
+    /// paths relative to the document.
     pub fn compile(schema: &Value) -> Result<Self, Vec<FieldError>> {
-        compile::compile(schema)
+        compile_at(FieldPath::ROOT, schema)
     }
 
     /// Accepts everything and keeps everything.
     pub fn anything() -> Self {
-        Self(Arc::new(Node { preserve_unknown: true, ..Node::default() }))
+        Self(Arc::new(Node { preserve_unknown: true, nullable: true, ..Node::default() }))
     }
 
     /// The schema of a declared property.
     pub fn property(&self, name: &str) -> Option<&Self> {
         self.0.properties.get(name)
+    }
+
+    /// The schema of the items of a list.
+    pub fn items(&self) -> Option<&Self> {
+        self.0.items.as_ref()
     }
 
     /// Whether fields that no property declares stay.
@@ -73,7 +168,7 @@ impl Schema {
 
     /// Whether an object must have `property`.
     pub fn is_required(&self, property: &str) -> bool {
-        self.0.required.iter().any(|name| **name == *property)
+        self.0.rules.required.iter().any(|name| **name == *property)
     }
 
     /// What stands here when nothing was given.
@@ -94,19 +189,49 @@ impl Schema {
         }
     }
 
+    /// Whether only text may stand here.
+    pub fn is_string(&self) -> bool {
+        self.0.value_type == ValueType::String
+    }
+
+    /// Whether one JSON scalar of a known type stands here: text, a whole number or a boolean.
+    pub(crate) fn is_selectable(&self) -> bool {
+        matches!(self.0.value_type, ValueType::String | ValueType::Integer | ValueType::Boolean)
+    }
+
     /// The CEL rules declared at this place. They are not evaluated by [`Schema::validate`].
     pub fn validation_rules(&self) -> &[ValidationRule] {
-        &self.0.rules
+        &self.0.cel
     }
 
     /// Drops what the schema does not know and fills in defaults, in place, as Kubernetes does when
-    /// it decodes a request. Returns the paths of unknown fields that were dropped (at most 50).
+    /// it decodes a request. Returns the paths of unknown fields that were dropped (at most 50); nulls
+    /// that go because the field is not nullable are not among them.
     pub fn normalize(&self, path: FieldPath<'_>, value: &mut Value) -> Vec<String> {
-        normalize::normalize(self, path, value)
+        normalize::value(self, path, value)
     }
 
-    /// All faults of a value (at most 50), in document order.
+    /// [`Schema::normalize`] for the fields of an object, leaving alone those named in `outside`.
+    pub(crate) fn normalize_fields(
+        &self,
+        fields: &mut Map<String, Value>,
+        outside: &[&str],
+    ) -> Vec<String> {
+        normalize::fields(self, fields, outside)
+    }
+
+    /// All faults of a value (at most 50), in the order of its text.
     pub fn validate(&self, path: FieldPath<'_>, value: &Value) -> Vec<FieldError> {
-        validate::validate(self, path, value)
+        validate::value(self, path, value)
+    }
+
+    /// [`Schema::validate`] for the fields of an object that has some more, named in `outside`: they
+    /// count as present and right.
+    pub(crate) fn validate_fields(
+        &self,
+        fields: &Map<String, Value>,
+        outside: &[&str],
+    ) -> Vec<FieldError> {
+        validate::fields(self, fields, outside)
     }
 }

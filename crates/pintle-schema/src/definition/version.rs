@@ -76,34 +76,51 @@ pub struct SelectableField {
     pub segments: Vec<Arc<str>>,
 }
 
+/// What the body of an object is not.
+const NOT_IN_BODY: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
+
 impl Version {
     /// Prunes and defaults the body: every top-level field but `apiVersion`, `kind`, `metadata` and
-    /// `status`. Returns the paths of dropped fields.
+    /// `status`, which are left alone should they be there. Returns the paths of dropped fields.
     pub fn normalize_body(&self, body: &mut Map<String, Value>) -> Vec<String> {
-        let _ = body;
-        Vec::new()
+        self.schema.normalize_fields(body, &NOT_IN_BODY)
     }
 
     /// All faults of the body. What the root of the schema demands of `apiVersion`, `kind`, `metadata`
     /// and `status` is taken as met.
     pub fn validate_body(&self, body: &Map<String, Value>) -> Vec<FieldError> {
-        let _ = body;
-        Vec::new()
+        self.schema.validate_fields(body, &NOT_IN_BODY)
     }
 
-    /// Prunes and defaults a status. It becomes null when the schema knows no status at all. Paths
-    /// begin with `status`.
+    /// Prunes and defaults a status. It becomes null when the schema knows no status, or when it was
+    /// null and may not be: then there is no status. Paths begin with `status`.
     pub fn normalize_status(&self, status: &mut Value) -> Vec<String> {
         let path = FieldPath::ROOT.field("status");
-        self.schema
-            .property("status")
-            .map_or_else(Vec::new, |schema| schema.normalize(path, status))
+        match self.schema.property("status") {
+            Some(schema) => schema.normalize(path, status),
+            None if self.schema.preserves_unknown() => Vec::new(),
+            None => {
+                *status = Value::Null;
+                vec![path.to_string()]
+            }
+        }
     }
 
-    /// All faults of a status. Paths begin with `status`.
+    /// All faults of a status. Paths begin with `status`. Rules at the root of the schema that speak
+    /// about status together with other fields are not applied.
     pub fn validate_status(&self, status: &Value) -> Vec<FieldError> {
         let path = FieldPath::ROOT.field("status");
-        self.schema.property("status").map_or_else(Vec::new, |schema| schema.validate(path, status))
+        let schema = self.schema.property("status");
+        schema.map_or_else(Vec::new, |schema| schema.validate(path, status))
+    }
+
+    /// What the schema demands of an object's name, beyond the name rule of its kind.
+    pub fn validate_name(&self, name: &str) -> Vec<FieldError> {
+        let metadata = FieldPath::ROOT.field("metadata");
+        let schema = self.schema.property("metadata").and_then(|schema| schema.property("name"));
+        schema.map_or_else(Vec::new, |schema| {
+            schema.validate(metadata.field("name"), &Value::from(name))
+        })
     }
 
     /// The status that an object has which nobody wrote one for, where the schema has a default.
@@ -142,6 +159,17 @@ impl SelectableField {
             Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => Cow::Borrowed(""),
         }
     }
+}
+
+/// Whether `status.conditions` is a list of objects with the text properties `type` and `status`.
+pub(super) fn has_conditions(schema: &Schema) -> bool {
+    let items = schema
+        .property("status")
+        .and_then(|status| status.property("conditions"))
+        .and_then(Schema::items);
+    let has_text =
+        |name| items.and_then(|items| items.property(name)).is_some_and(Schema::is_string);
+    has_text("type") && has_text("status")
 }
 
 /// How mature a version says it is, most mature first.

@@ -1,13 +1,277 @@
 //! From `openAPIV3Schema` JSON to a schema, and the rules that make it structural.
+//!
+//! The rules are those of apiextensions-apiserver (`apiserver/schema/validation.go` and the OpenAPI
+//! part of `apis/apiextensions/validation`). `reader` takes documents apart, `structure` holds the
+//! checks that look at a place as a whole, `rules` reads the value validations.
 
-use pintle_model::{FieldError, FieldPath};
+mod reader;
+mod rules;
+mod structure;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pintle_model::{FieldError, FieldErrorKind, FieldPath};
 use serde_json::Value;
 
-use super::Schema;
+use super::pattern::Pattern;
+use super::{Additional, ListType, Logic, Node, Schema, ValueType};
+use reader::Place;
 
-pub(super) fn compile(schema: &Value) -> Result<Schema, Vec<FieldError>> {
-    match schema {
-        Value::Object(_) => Ok(Schema::anything()),
-        _ => Err(vec![FieldError::invalid(FieldPath::ROOT, schema, "must be an object")]),
+/// Compiles the document at `path`; faults carry that path.
+pub(crate) fn compile_at(path: FieldPath<'_>, document: &Value) -> Result<Schema, Vec<FieldError>> {
+    let mut compiler = Compiler::default();
+    let schema = compiler.structural(path, document, Level::Root, 0);
+    if compiler.faults.is_empty() { Ok(schema) } else { Err(compiler.faults) }
+}
+
+/// Schemas may be so deep. Every walk over values follows the schema, so this bounds all recursion.
+const DEPTH_MAX: usize = 100;
+/// The largest schemas in the wild have some fifteen thousand places.
+const NODES_MAX: usize = 100_000;
+const FAULTS_MAX: usize = 50;
+
+/// Where a structural schema stands, which is what the fault of a missing type depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Root,
+    Field,
+    Item,
+}
+
+#[derive(Default)]
+struct Compiler {
+    faults: Vec<FieldError>,
+    nodes: usize,
+    /// Each distinct pattern is compiled once: those of embedded pod specs come back by the hundred.
+    patterns: HashMap<Box<str>, Option<Pattern>>,
+    large_patterns: usize,
+    /// Places that say nothing but their type, which are most of the leaves.
+    plain: HashMap<(ValueType, bool), Schema>,
+}
+
+impl Compiler {
+    fn push(&mut self, fault: FieldError) {
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault);
+        }
     }
+
+    /// Counts a place and opens it; nothing when it is no object or a limit is reached.
+    fn enter<'a>(
+        &mut self,
+        path: FieldPath<'a>,
+        document: &'a Value,
+        depth: usize,
+    ) -> Option<Place<'a>> {
+        self.nodes += 1;
+        let refused = match document {
+            _ if depth > DEPTH_MAX => {
+                FieldError::forbidden(path, format!("nested deeper than {DEPTH_MAX} levels"))
+            }
+            _ if self.nodes == NODES_MAX + 1 => FieldError::new(
+                path,
+                FieldErrorKind::TooMany,
+                format!("a schema may have at most {NODES_MAX} places"),
+            ),
+            _ if self.nodes > NODES_MAX => return None,
+            Value::Object(map) => return Some(Place { path, map, depth }),
+            other => FieldError::with_value(
+                path,
+                FieldErrorKind::TypeInvalid,
+                other,
+                "must be a schema object",
+            ),
+        };
+        self.push(refused);
+        None
+    }
+
+    fn structural(
+        &mut self,
+        path: FieldPath<'_>,
+        document: &Value,
+        level: Level,
+        depth: usize,
+    ) -> Schema {
+        let Some(place) = self.enter(path, document, depth) else { return Schema::anything() };
+        self.check_unsupported(&place);
+        let mut node = Node {
+            value_type: self.value_type(&place),
+            nullable: self.flag(&place, "nullable"),
+            preserve_unknown: self.preserve_unknown(&place),
+            embedded_resource: self.flag(&place, "x-kubernetes-embedded-resource"),
+            ..Node::default()
+        };
+        self.properties(&place, &mut node);
+        node.items = place
+            .get("items")
+            .map(|document| self.structural(path.field("items"), document, Level::Item, depth + 1));
+        node.list_type = self.list_type(&place, &node);
+        node.rules = self.rules(&place, node.value_type);
+        node.cel = self.validation_rules(&place);
+        self.check_structure(&place, &node, level);
+        let logic =
+            self.logic(&place, Some(&node), path, node.value_type == ValueType::IntOrString);
+        node.rules.logic = logic.map(Box::new);
+        self.finish(&place, node)
+    }
+
+    fn properties(&mut self, place: &Place<'_>, node: &mut Node) {
+        let path = place.path.field("properties");
+        for (name, document) in self.map(place, "properties").into_iter().flatten() {
+            let schema = self.structural(path.key(name), document, Level::Field, place.depth + 1);
+            if schema.0.default.is_some() {
+                node.defaulted.push(name.as_str().into());
+            }
+            node.properties.insert(name.as_str().into(), schema);
+        }
+        let path = place.path.field("additionalProperties");
+        node.additional = match place.get("additionalProperties") {
+            None | Some(Value::Bool(false)) => Additional::Pruned,
+            Some(Value::Bool(true)) => Additional::Anything,
+            Some(document) => {
+                Additional::Each(self.structural(path, document, Level::Field, place.depth + 1))
+            }
+        };
+    }
+
+    /// Shares plain places, and sets the default of the others.
+    fn finish(&mut self, place: &Place<'_>, node: Node) -> Schema {
+        let default = place.get("default");
+        if default.is_none() && is_plain(&node) {
+            let key = (node.value_type, node.nullable);
+            return self.plain.entry(key).or_insert_with(|| Schema(Arc::new(node))).clone();
+        }
+        let mut schema = Schema(Arc::new(node));
+        if let Some(default) = default {
+            let value = self.default_value(place.path.field("default"), &schema, default);
+            Arc::get_mut(&mut schema.0).expect("made here and not shared yet").default =
+                Some(value);
+        }
+        schema
+    }
+
+    /// A default must be what the place would make of it, and be valid there.
+    fn default_value(&mut self, path: FieldPath<'_>, schema: &Schema, default: &Value) -> Value {
+        let mut value = default.clone();
+        if !schema.normalize(path, &mut value).is_empty() {
+            self.push(FieldError::invalid(path, default, "must not have unknown fields"));
+        }
+        for fault in schema.validate(path, &value) {
+            self.push(fault);
+        }
+        value
+    }
+
+    /// The junctors and `enum` of a place. `outer` is the structural schema that they speak about: it
+    /// must know every field that they name.
+    fn logic(
+        &mut self,
+        place: &Place<'_>,
+        outer: Option<&Node>,
+        outer_path: FieldPath<'_>,
+        int_or_string: bool,
+    ) -> Option<Logic> {
+        let mut logic = Logic { allowed: self.list(place, "enum").to_vec(), ..Logic::default() };
+        logic.all_of = self.junctor(place, "allOf", outer, outer_path, int_or_string);
+        if !(int_or_string && structure::says_int_or_string(place)) {
+            logic.any_of = self.junctor(place, "anyOf", outer, outer_path, false);
+        }
+        logic.one_of = self.junctor(place, "oneOf", outer, outer_path, false);
+        logic.not = place.get("not").map(|document| {
+            let nested = Nested { outer, outer_path, int_or_string: false };
+            self.nested(place.path.field("not"), document, nested, place.depth + 1)
+        });
+        let is_empty = logic.allowed.is_empty()
+            && logic.all_of.is_empty()
+            && logic.any_of.is_empty()
+            && logic.one_of.is_empty()
+            && logic.not.is_none();
+        (!is_empty).then_some(logic)
+    }
+
+    fn junctor(
+        &mut self,
+        place: &Place<'_>,
+        name: &str,
+        outer: Option<&Node>,
+        outer_path: FieldPath<'_>,
+        int_or_string: bool,
+    ) -> Vec<Schema> {
+        let path = place.path.field(name);
+        let nested = Nested { outer, outer_path, int_or_string };
+        let alternatives = self.list(place, name).iter().enumerate();
+        alternatives
+            .map(|(index, document)| {
+                self.nested(path.index(index), document, nested, place.depth + 1)
+            })
+            .collect()
+    }
+
+    /// A schema inside a junctor: value validations only.
+    fn nested(
+        &mut self,
+        path: FieldPath<'_>,
+        document: &Value,
+        nested: Nested<'_>,
+        depth: usize,
+    ) -> Schema {
+        let Some(place) = self.enter(path, document, depth) else { return Schema::anything() };
+        self.check_unsupported(&place);
+        self.check_nested(&place);
+        let mut node = Node::default();
+        let properties = path.field("properties");
+        let outer_properties = nested.outer_path.field("properties");
+        for (name, document) in self.map(&place, "properties").into_iter().flatten() {
+            let outer = nested.outer.and_then(|outer| outer.properties.get(name.as_str()));
+            let inner = Nested::within(outer, outer_properties.key(name));
+            self.check_known(inner, properties.key(name), nested.outer.is_some());
+            let schema = self.nested(properties.key(name), document, inner, depth + 1);
+            node.properties.insert(name.as_str().into(), schema);
+        }
+        node.items = place.get("items").map(|document| {
+            let outer = nested.outer.and_then(|outer| outer.items.as_ref());
+            let outer_path = nested.outer_path.field("items");
+            let inner = Nested::within(outer, outer_path);
+            self.check_known(inner, path.field("items"), nested.outer.is_some());
+            self.nested(path.field("items"), document, inner, depth + 1)
+        });
+        node.rules = self.rules(&place, ValueType::Any);
+        let logic = self.logic(&place, nested.outer, nested.outer_path, nested.int_or_string);
+        node.rules.logic = logic.map(Box::new);
+        Schema(Arc::new(node))
+    }
+}
+
+/// What a schema inside a junctor speaks about.
+#[derive(Clone, Copy)]
+struct Nested<'a> {
+    /// Nothing where no structural schema knows the place, which is a fault that was reported.
+    outer: Option<&'a Node>,
+    outer_path: FieldPath<'a>,
+    /// Whether `anyOf` may say that an int-or-string is one of the two.
+    int_or_string: bool,
+}
+
+impl<'a> Nested<'a> {
+    fn within(outer: Option<&'a Schema>, outer_path: FieldPath<'a>) -> Self {
+        Self { outer: outer.map(|schema| &*schema.0), outer_path, int_or_string: false }
+    }
+}
+
+fn is_plain(node: &Node) -> bool {
+    let rules = &node.rules;
+    node.properties.is_empty()
+        && node.items.is_none()
+        && node.list_type == ListType::Atomic
+        && node.cel.is_empty()
+        && matches!(node.additional, Additional::Pruned)
+        && !node.preserve_unknown
+        && !node.embedded_resource
+        && rules.required.is_empty()
+        && rules.text.is_none()
+        && rules.number.is_none()
+        && rules.count.is_none()
+        && rules.logic.is_none()
 }

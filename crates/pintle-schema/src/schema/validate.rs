@@ -1,10 +1,395 @@
-//! Validation.
+//! Validation: one walk over the value, guided by the schema.
+//!
+//! The wording is kube-apiserver's (kube-openapi's `validate` as `apiserver/validation` turns it into
+//! field errors), because people and tools know it. The walk follows the schema, so it is never deeper
+//! than that.
 
-use pintle_model::{FieldError, FieldPath};
-use serde_json::Value;
+use std::cmp::Ordering;
+use std::collections::HashSet;
 
-use super::Schema;
+use pintle_model::{FieldError, FieldErrorKind, FieldPath};
+use serde_json::{Map, Number, Value};
 
-pub(super) fn validate(_: &Schema, _: FieldPath<'_>, _: &Value) -> Vec<FieldError> {
-    Vec::new()
+use super::number::{as_integer, compare, fingerprint, is_multiple, same};
+use super::{
+    Additional, Bound, CountRules, ListType, Logic, Node, NumberRules, Schema, TextRules, ValueType,
+};
+
+/// So many faults are reported: enough to work with, little enough to send.
+const FAULTS_MAX: usize = 50;
+
+pub(super) fn value(schema: &Schema, path: FieldPath<'_>, value: &Value) -> Vec<FieldError> {
+    faults(schema, path, Subject::Value(value), FAULTS_MAX)
+}
+
+pub(super) fn fields(
+    schema: &Schema,
+    fields: &Map<String, Value>,
+    outside: &[&str],
+) -> Vec<FieldError> {
+    faults(schema, FieldPath::ROOT, Subject::Fields { fields, outside }, FAULTS_MAX)
+}
+
+/// What is validated.
+#[derive(Clone, Copy)]
+enum Subject<'a> {
+    Value(&'a Value),
+    /// Some fields of an object; those named in `outside` are not ours to judge.
+    Fields {
+        fields: &'a Map<String, Value>,
+        outside: &'a [&'a str],
+    },
+}
+
+fn faults(
+    schema: &Schema,
+    path: FieldPath<'_>,
+    subject: Subject<'_>,
+    limit: usize,
+) -> Vec<FieldError> {
+    let mut walk = Walk { faults: Vec::new(), limit };
+    walk.subject(&schema.0, path, subject);
+    walk.faults
+}
+
+struct Walk {
+    faults: Vec<FieldError>,
+    limit: usize,
+}
+
+impl Walk {
+    fn is_full(&self) -> bool {
+        self.faults.len() >= self.limit
+    }
+
+    fn push(&mut self, fault: FieldError) {
+        if !self.is_full() {
+            self.faults.push(fault);
+        }
+    }
+
+    fn subject(&mut self, node: &Node, path: FieldPath<'_>, subject: Subject<'_>) {
+        match subject {
+            Subject::Value(value) => self.value(node, path, value),
+            Subject::Fields { fields, outside } => {
+                self.object(node, path, fields, outside);
+                if let Some(logic) = &node.rules.logic {
+                    self.junctors(logic, path, subject);
+                }
+            }
+        }
+    }
+
+    fn value(&mut self, node: &Node, path: FieldPath<'_>, value: &Value) {
+        if self.is_full() || (value.is_null() && node.nullable) {
+            return;
+        }
+        if !node.value_type.accepts(value) {
+            return self.push(wrong_type(path, node.value_type.name(), value));
+        }
+        match value {
+            Value::Object(map) => self.object(node, path, map, &[]),
+            Value::Array(items) => self.array(node, path, items),
+            Value::String(text) => {
+                if let Some(rules) = &node.rules.text {
+                    self.text(rules, path, text, value);
+                }
+            }
+            Value::Number(number) => {
+                if let Some(rules) = &node.rules.number {
+                    self.number(rules, path, number, value);
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
+        if let Some(logic) = &node.rules.logic {
+            self.allowed(&logic.allowed, path, value);
+            self.junctors(logic, path, Subject::Value(value));
+        }
+    }
+
+    fn object(
+        &mut self,
+        node: &Node,
+        path: FieldPath<'_>,
+        map: &Map<String, Value>,
+        outside: &[&str],
+    ) {
+        if node.embedded_resource {
+            self.envelope(path, map);
+        }
+        for name in &node.rules.required {
+            if !map.contains_key(&**name) && !outside.contains(&&**name) {
+                self.push(FieldError::required(path.field(name), ""));
+            }
+        }
+        if let Some(rules) = &node.rules.count {
+            self.property_count(rules, path, map.len() + outside.len());
+        }
+        for (name, value) in map.iter().filter(|(name, _)| !outside.contains(&name.as_str())) {
+            if let Some(schema) = node.properties.get(name.as_str()) {
+                self.value(&schema.0, path.field(name), value);
+            } else if let Additional::Each(schema) = &node.additional {
+                self.value(&schema.0, path.key(name), value);
+            }
+        }
+    }
+
+    /// What an embedded object must have to be one.
+    fn envelope(&mut self, path: FieldPath<'_>, map: &Map<String, Value>) {
+        for name in ["apiVersion", "kind"] {
+            match map.get(name) {
+                Some(Value::String(text)) if !text.is_empty() => {}
+                None | Some(Value::String(_)) => {
+                    self.push(FieldError::required(path.field(name), "must not be empty"));
+                }
+                Some(other) => self.push(wrong_type(path.field(name), "string", other)),
+            }
+        }
+        if let Some(metadata) = map.get("metadata").filter(|metadata| !metadata.is_object()) {
+            self.push(wrong_type(path.field("metadata"), "object", metadata));
+        }
+    }
+
+    fn array(&mut self, node: &Node, path: FieldPath<'_>, items: &[Value]) {
+        if let Some(rules) = &node.rules.count {
+            self.item_count(rules, path, items.len());
+        }
+        match &node.list_type {
+            ListType::Atomic => {}
+            ListType::Set => self.duplicates(path, items, |item| Some(item.clone())),
+            ListType::Map(keys) => self.duplicates(path, items, |item| list_key(keys, item)),
+        }
+        if let Some(schema) = &node.items {
+            for (index, item) in items.iter().enumerate() {
+                if self.is_full() {
+                    return;
+                }
+                self.value(&schema.0, path.index(index), item);
+            }
+        }
+    }
+
+    fn duplicates(
+        &mut self,
+        path: FieldPath<'_>,
+        items: &[Value],
+        key: impl Fn(&Value) -> Option<Value>,
+    ) {
+        let mut seen = HashSet::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            if let Some(key) = key(item)
+                && !seen.insert(fingerprint(&key))
+            {
+                let kind = FieldErrorKind::Duplicate;
+                self.push(FieldError::with_value(path.index(index), kind, &key, ""));
+            }
+        }
+    }
+
+    fn text(&mut self, rules: &TextRules, path: FieldPath<'_>, text: &str, value: &Value) {
+        let length = (rules.min_length.is_some() || rules.max_length.is_some())
+            .then(|| text.chars().count() as u64);
+        if let (Some(length), Some(min)) = (length, rules.min_length)
+            && length < min
+        {
+            let detail = format!("{} in body should be at least {min} chars long", shown(path));
+            self.push(FieldError::invalid(path, value, detail));
+        }
+        if let (Some(length), Some(max)) = (length, rules.max_length)
+            && length > max
+        {
+            let detail = format!("may not be more than {max} characters");
+            self.push(FieldError::new(path, FieldErrorKind::TooLong, detail));
+        }
+        if let Some(pattern) = rules.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
+            let detail = format!("{} in body should match '{}'", shown(path), pattern.source());
+            self.push(FieldError::invalid(path, value, detail));
+        }
+        if let Some(format) = rules.format.filter(|format| !format.accepts(text)) {
+            let detail = format!("{} in body must be of type {format}: {value}", shown(path));
+            self.push(FieldError::invalid(path, value, detail));
+        }
+    }
+
+    fn number(&mut self, rules: &NumberRules, path: FieldPath<'_>, number: &Number, value: &Value) {
+        let mut faults = Vec::new();
+        if let Some(width) = rules.format.filter(|width| !width.holds(number)) {
+            faults.push(format!("must be of type {}: \"{number}\"", width.name()));
+        }
+        if let Some(bound) = rules.minimum.as_ref().filter(|min| !min.allows(number, true)) {
+            let word = if bound.exclusive { "" } else { " or equal to" };
+            faults.push(format!("should be greater than{word} {}", bound.limit));
+        }
+        if let Some(bound) = rules.maximum.as_ref().filter(|max| !max.allows(number, false)) {
+            let word = if bound.exclusive { "" } else { " or equal to" };
+            faults.push(format!("should be less than{word} {}", bound.limit));
+        }
+        if let Some(factor) = rules.multiple_of.as_ref().filter(|f| !is_multiple(number, f)) {
+            faults.push(format!("should be a multiple of {factor}"));
+        }
+        for fault in faults {
+            let detail = format!("{} in body {fault}", shown(path));
+            self.push(FieldError::invalid(path, value, detail));
+        }
+    }
+
+    fn item_count(&mut self, rules: &CountRules, path: FieldPath<'_>, count: usize) {
+        self.count(path, count, (rules.min_items, rules.max_items), "items");
+    }
+
+    fn property_count(&mut self, rules: &CountRules, path: FieldPath<'_>, count: usize) {
+        self.count(path, count, (rules.min_properties, rules.max_properties), "properties");
+    }
+
+    fn count(
+        &mut self,
+        path: FieldPath<'_>,
+        count: usize,
+        (min, max): (Option<u64>, Option<u64>),
+        what: &str,
+    ) {
+        let found = Value::from(count);
+        if let Some(min) = min.filter(|min| (count as u64) < *min) {
+            let detail = format!("{} in body should have at least {min} {what}", shown(path));
+            self.push(FieldError::invalid(path, &found, detail));
+        }
+        if let Some(max) = max.filter(|max| (count as u64) > *max) {
+            let detail = format!("must have at most {max} {what}");
+            self.push(FieldError::with_value(path, FieldErrorKind::TooMany, &found, detail));
+        }
+    }
+
+    fn allowed(&mut self, allowed: &[Value], path: FieldPath<'_>, value: &Value) {
+        if !allowed.is_empty() && !allowed.iter().any(|allowed| same(allowed, value)) {
+            let list: Vec<_> = allowed.iter().map(Value::to_string).collect();
+            let detail = format!("supported values: {}", list.join(", "));
+            self.push(FieldError::with_value(path, FieldErrorKind::NotSupported, value, detail));
+        }
+    }
+
+    fn junctors(&mut self, logic: &Logic, path: FieldPath<'_>, subject: Subject<'_>) {
+        for schema in &logic.all_of {
+            self.subject(&schema.0, path, subject);
+        }
+        if let Some(not) = &logic.not
+            && holds(not, path, subject)
+        {
+            self.junctor(path, subject, "must not validate the schema (not)");
+        }
+        if !logic.any_of.is_empty() && !logic.any_of.iter().any(|s| holds(s, path, subject)) {
+            self.junctor(path, subject, "must validate at least one schema (anyOf)");
+            self.nearest(&logic.any_of, path, subject);
+        }
+        if !logic.one_of.is_empty() {
+            match logic.one_of.iter().filter(|schema| holds(schema, path, subject)).count() {
+                1 => {}
+                0 => {
+                    let detail = "must validate one and only one schema (oneOf). Found none valid";
+                    self.junctor(path, subject, detail);
+                    self.nearest(&logic.one_of, path, subject);
+                }
+                found => {
+                    let detail = format!(
+                        "must validate one and only one schema (oneOf). Found {found} valid \
+                         alternatives"
+                    );
+                    self.junctor(path, subject, &detail);
+                }
+            }
+        }
+    }
+
+    fn junctor(&mut self, path: FieldPath<'_>, subject: Subject<'_>, fault: &str) {
+        let detail = format!("\"{}\" {fault}", shown(path));
+        self.push(match subject {
+            Subject::Value(value) => FieldError::invalid(path, value, detail),
+            Subject::Fields { .. } => FieldError::new(path, FieldErrorKind::Invalid, detail),
+        });
+    }
+
+    /// The faults of the alternative that came closest, so that it is clear what is missing.
+    fn nearest(&mut self, alternatives: &[Schema], path: FieldPath<'_>, subject: Subject<'_>) {
+        let nearest = alternatives
+            .iter()
+            .map(|schema| faults(schema, path, subject, self.limit))
+            .min_by_key(Vec::len);
+        for fault in nearest.into_iter().flatten() {
+            self.push(fault);
+        }
+    }
+}
+
+fn holds(schema: &Schema, path: FieldPath<'_>, subject: Subject<'_>) -> bool {
+    faults(schema, path, subject, 1).is_empty()
+}
+
+/// The values of the key properties; nothing for an item that is no object.
+fn list_key(keys: &[Box<str>], item: &Value) -> Option<Value> {
+    let map = item.as_object()?;
+    let part = |key: &Box<str>| Some((key.to_string(), map.get(&**key)?.clone()));
+    Some(Value::Object(keys.iter().filter_map(part).collect()))
+}
+
+impl Bound {
+    fn allows(&self, number: &Number, is_minimum: bool) -> bool {
+        match compare(number, &self.limit) {
+            Ordering::Equal => !self.exclusive,
+            Ordering::Less => !is_minimum,
+            Ordering::Greater => is_minimum,
+        }
+    }
+}
+
+impl ValueType {
+    fn accepts(self, value: &Value) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Object => value.is_object(),
+            Self::Array => value.is_array(),
+            Self::String => value.is_string(),
+            Self::Integer => is_integer(value),
+            Self::Number => value.is_number(),
+            Self::Boolean => value.is_boolean(),
+            Self::IntOrString => value.is_string() || is_integer(value),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Object => "object",
+            Self::Array => "array",
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::IntOrString => "integer or string",
+        }
+    }
+}
+
+fn is_integer(value: &Value) -> bool {
+    matches!(value, Value::Number(number) if as_integer(number).is_some())
+}
+
+/// Kubernetes shows the type that it found in place of the value.
+fn wrong_type(path: FieldPath<'_>, expected: &str, value: &Value) -> FieldError {
+    let found = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) if is_integer(value) => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let detail = format!("{} in body must be of type {expected}: \"{found}\"", shown(path));
+    FieldError::with_value(path, FieldErrorKind::TypeInvalid, &Value::from(found), detail)
+}
+
+/// The path in the middle of a sentence.
+fn shown(path: FieldPath<'_>) -> String {
+    let text = path.to_string();
+    if text.is_empty() { "the document".to_owned() } else { text }
 }

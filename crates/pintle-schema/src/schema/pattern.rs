@@ -1,0 +1,242 @@
+//! Regular expressions as Go's RE2 reads them, matched by the `regex` crate: both run in linear time,
+//! and they differ only in spelling.
+
+use std::sync::Arc;
+
+use regex::{Regex, RegexBuilder};
+
+/// A compiled `pattern`. Cloning shares it.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    source: Arc<str>,
+    regex: Regex,
+}
+
+impl Pattern {
+    /// Compiles a pattern into at most `limit` bytes.
+    pub(super) fn compile(source: &str, limit: usize) -> Result<Self, PatternError> {
+        let regex = RegexBuilder::new(&translated(source))
+            .size_limit(limit)
+            .dfa_size_limit(DFA_BYTES_MAX)
+            .nest_limit(NESTING_MAX)
+            .octal(true)
+            .build()
+            .map_err(PatternError::from)?;
+        Ok(Self { source: source.into(), regex })
+    }
+
+    /// Whether it is found anywhere in the text.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// As the schema has it.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+}
+
+/// What matching may use to remember states, for each thread that matches.
+const DFA_BYTES_MAX: usize = 256 * 1024;
+const NESTING_MAX: u32 = 100;
+
+/// Why a pattern was refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PatternError {
+    /// It needs more room than it was given.
+    TooLarge,
+    /// It is not a regular expression.
+    Syntax(String),
+}
+
+impl From<regex::Error> for PatternError {
+    fn from(error: regex::Error) -> Self {
+        if matches!(error, regex::Error::CompiledTooBig(_)) {
+            return Self::TooLarge;
+        }
+        // The lines above the last one draw the pattern and point into it.
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or_default();
+        Self::Syntax(reason.trim_start_matches("error: ").to_owned())
+    }
+}
+
+/// Spells an RE2 pattern for the `regex` crate. What neither knows is left for it to refuse.
+fn translated(source: &str) -> String {
+    let mut translator = Translator { rest: source, out: String::with_capacity(source.len()) };
+    translator.pattern();
+    translator.out
+}
+
+struct Translator<'a> {
+    rest: &'a str,
+    out: String,
+}
+
+impl Translator<'_> {
+    fn next(&mut self) -> Option<char> {
+        let mut chars = self.rest.chars();
+        let next = chars.next();
+        self.rest = chars.as_str();
+        next
+    }
+
+    fn pattern(&mut self) {
+        while let Some(c) = self.next() {
+            match c {
+                '\\' => self.escape(false),
+                '[' => self.class(),
+                '{' => self.brace(),
+                '}' => self.out.push_str("\\}"),
+                c => self.out.push(c),
+            }
+        }
+    }
+
+    /// A `{` that begins no repetition is a plain character to RE2.
+    fn brace(&mut self) {
+        let repetition = self.rest.split_once('}').filter(|(inner, _)| is_repetition(inner));
+        if let Some((inner, rest)) = repetition {
+            self.out.extend(["{", inner, "}"]);
+            self.rest = rest;
+        } else {
+            self.out.push_str("\\{");
+        }
+    }
+
+    /// The `regex` crate has nested classes and set operations; RE2 takes their signs literally.
+    fn class(&mut self) {
+        self.out.push('[');
+        if let Some(rest) = self.rest.strip_prefix('^') {
+            self.out.push('^');
+            self.rest = rest;
+        }
+        if let Some(rest) = self.rest.strip_prefix(']') {
+            self.out.push_str("\\]");
+            self.rest = rest;
+        }
+        let mut previous = None;
+        while let Some(c) = self.next() {
+            match c {
+                ']' => return self.out.push(']'),
+                '\\' => self.escape(true),
+                '[' => self.bracket_in_class(),
+                '&' | '~' | '-' if previous == Some(c) => self.out.extend(['\\', c]),
+                c => self.out.push(c),
+            }
+            previous = Some(c);
+        }
+    }
+
+    /// `[:alpha:]` in a class, or a plain `[`.
+    fn bracket_in_class(&mut self) {
+        let named = self.rest.strip_prefix(':').and_then(|rest| rest.split_once(":]"));
+        match named.filter(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '^')) {
+            Some((name, rest)) => {
+                self.out.extend(["[:", name, ":]"]);
+                self.rest = rest;
+            }
+            None => self.out.push_str("\\["),
+        }
+    }
+
+    /// Perl's classes and word boundaries are about ASCII in RE2.
+    fn escape(&mut self, in_class: bool) {
+        let Some(c) = self.next() else { return self.out.push('\\') };
+        let (class, negated) = match c {
+            'd' | 'D' => ("0-9", c == 'D'),
+            'w' | 'W' => ("0-9A-Za-z_", c == 'W'),
+            's' | 'S' => ("\\t\\n\\f\\r\\x20", c == 'S'),
+            'b' | 'B' if !in_class => return self.out.extend(["(?-u:\\", &c.to_string(), ")"]),
+            '<' | '>' => return self.out.push(c),
+            'Q' if !in_class => return self.quoted(),
+            c => return self.out.extend(['\\', c]),
+        };
+        match (negated, in_class) {
+            (false, true) => self.out.push_str(class),
+            (false, false) => self.out.extend(["[", class, "]"]),
+            (true, _) => self.out.extend(["[^", class, "]"]),
+        }
+    }
+
+    /// `\Q…\E` is literal text.
+    fn quoted(&mut self) {
+        let (literal, rest) = self.rest.split_once("\\E").unwrap_or((self.rest, ""));
+        self.out.push_str(&regex::escape(literal));
+        self.rest = rest;
+    }
+}
+
+/// Whether what stands in braces is `n`, `n,` or `n,m`.
+fn is_repetition(inner: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match inner.split_once(',') {
+        Some((min, max)) => !min.is_empty() && digits(min) && digits(max),
+        None => !inner.is_empty() && digits(inner),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 1 << 20;
+
+    #[test]
+    fn patterns_mean_what_go_says_they_mean() {
+        let cases = [
+            ("a", "cat", true),
+            ("^a", "cat", false),
+            (r"^\d+$", "123", true),
+            (r"^\d+$", "\u{661}", false),
+            (r"^[\d.]+$", "1.2", true),
+            (r"^[^\d]$", "x", true),
+            (r"^[\D]$", "5", false),
+            (r"^\w+$", "é", false),
+            (r"^\S+$", "a b", false),
+            (r"^\/a\-b\_c\@$", "/a-b_c@", true),
+            (r"^\<a\>$", "<a>", true),
+            (r"^{a}$", "{a}", true),
+            (r"^a{,2}$", "a{,2}", true),
+            (r"^a{2,}$", "aaa", true),
+            (r"^a{1,2}$", "aaa", false),
+            (r"^[[a]$", "[", true),
+            (r"^[]a]+$", "]a", true),
+            (r"^[^]]$", "]", false),
+            (r"^[a&&b]+$", "a&b", true),
+            (r"^[[:alpha:]]+$", "ab", true),
+            (r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "web-1", true),
+            (r"^\Qa.b\E$", "a.b", true),
+            (r"^\Qa.b\E$", "axb", false),
+            (r"\bcat\b", "a cat!", true),
+            (r"a\Bb", "ab", true),
+            (r"^(?i)abc$", "ABC", true),
+            (r"^\x41\pL$", "Aé", true),
+            (r"^(?P<n>a)$", "a", true),
+            ("^.{1,1000}$", "x", true),
+        ];
+        for (source, text, expected) in cases {
+            let pattern = Pattern::compile(source, LIMIT).expect(source);
+            assert_eq!(pattern.matches(text), expected, "{source} on {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_regular_expression_is_refused_with_a_reason() {
+        let cases = [
+            ("(", "unclosed group"),
+            ("(?=a)", "look-around, including look-ahead and look-behind, is not supported"),
+            ("[b-a]", "invalid character class range, the start must be <= the end"),
+            ("*", "repetition operator missing expression"),
+            ("\\", "incomplete escape sequence, reached end of pattern prematurely"),
+        ];
+        for (source, reason) in cases {
+            let error = Pattern::compile(source, LIMIT).unwrap_err();
+            assert_eq!(error, PatternError::Syntax(reason.to_owned()), "{source}");
+        }
+        assert_eq!(
+            Pattern::compile("((a{900}){900}){900}", LIMIT).unwrap_err(),
+            PatternError::TooLarge
+        );
+    }
+}
