@@ -1,0 +1,236 @@
+//! A closed loop: each connection sends its next request when it has the answer to the last.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::connection::{self, Sender};
+use crate::error::{BenchError, Result};
+use crate::histogram::Histogram;
+use crate::operation::Requests;
+use crate::report;
+use crate::server::Subject;
+use crate::usage::{Reading, Usage};
+
+/// A server that has not answered so long after the end is not going to.
+const ANSWER_GRACE: Duration = Duration::from_secs(30);
+/// A connection that breaks is opened again, so often.
+const RECONNECTS_MAX: u32 = 20;
+const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long to run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// First so long without counting.
+    pub(crate) warmup: Duration,
+    /// Then so long with.
+    pub(crate) length: Duration,
+}
+
+/// What was measured.
+#[derive(Debug, Clone)]
+pub(crate) struct Measured {
+    pub(crate) connections: usize,
+    pub(crate) length: Duration,
+    pub(crate) tally: Tally,
+    pub(crate) usage: Usage,
+}
+
+/// What one connection counted, or all of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    /// Of successful requests.
+    pub(crate) latency: Histogram,
+    /// In bodies of successful answers.
+    pub(crate) bytes: u64,
+    pub(crate) faults: Faults,
+}
+
+/// How often what went wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Faults(BTreeMap<Fault, u64>);
+
+/// What can go wrong with one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// The answer was not a 2xx.
+    Status(u16),
+    /// The connection broke.
+    Connection,
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        *self.0.entry(fault).or_default() += 1;
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (fault, count) in &other.0 {
+            *self.0.entry(*fault).or_default() += count;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("none");
+        }
+        for (index, (fault, count)) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            match fault {
+                Fault::Status(code) => write!(f, "{separator}{count} x {code}")?,
+                Fault::Connection => write!(f, "{separator}{count} x connection")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Tally {
+    fn merge(&mut self, other: &Self) {
+        self.latency.merge(&other.latency);
+        self.bytes += other.bytes;
+        self.faults.merge(&other.faults);
+    }
+}
+
+impl Measured {
+    /// Successful requests a second.
+    pub(crate) fn per_second(&self) -> f64 {
+        report::float(self.tally.latency.total()) / self.length.as_secs_f64()
+    }
+
+    /// How many bytes an answer had on average.
+    pub(crate) fn answer_bytes(&self) -> u64 {
+        self.tally.bytes.checked_div(self.tally.latency.total()).unwrap_or(0)
+    }
+
+    /// What a request cost, out of this CPU time.
+    pub(crate) fn micros_per_request(&self, cpu: Option<Duration>) -> Option<f64> {
+        let requests = self.tally.latency.total();
+        (requests > 0).then_some(cpu?.as_secs_f64() * 1e6 / report::float(requests))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    measure_from: Instant,
+    until: Instant,
+}
+
+/// Sends `requests`, each over a connection of its own, and measures.
+pub(crate) async fn measure(
+    subject: &Subject,
+    pace: Pace,
+    requests: Vec<Requests>,
+) -> Result<Measured> {
+    let connections = requests.len();
+    let measure_from = Instant::now() + pace.warmup;
+    let window = Window { measure_from, until: measure_from + pace.length };
+    let mut clients = JoinSet::new();
+    for requests in requests {
+        clients.spawn(client(subject.target.address, requests, window));
+    }
+    sleep_until(window.measure_from).await;
+    let before = Reading::take(subject.pid);
+    sleep_until(window.until).await;
+    let usage = Reading::take(subject.pid).since(&before);
+    let tally = collect(clients, window.until + ANSWER_GRACE).await?;
+    Ok(Measured { connections, length: pace.length, tally, usage })
+}
+
+async fn collect(mut clients: JoinSet<Result<Tally>>, latest: Instant) -> Result<Tally> {
+    let mut sum = Tally::default();
+    loop {
+        let unanswered = |_| {
+            let seconds = ANSWER_GRACE.as_secs();
+            BenchError::TimedOut(format!("requests were left without an answer for {seconds} s"))
+        };
+        match timeout_at(latest, clients.join_next()).await.map_err(unanswered)? {
+            Some(tally) => sum.merge(&tally.expect("a client neither panics nor is cancelled")?),
+            None => return Ok(sum),
+        }
+    }
+}
+
+/// One connection's loop; a connection that breaks is a fault and opened again.
+async fn client(address: SocketAddr, mut requests: Requests, window: Window) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for _ in 0..=RECONNECTS_MAX {
+        let (sender, transport) = connection::open(address).await?;
+        let work = closed_loop(sender, &mut requests, &mut tally, window);
+        if connection::drive(transport, work).await.is_ok() {
+            return Ok(tally);
+        }
+        tally.faults.add(Fault::Connection);
+        sleep(RECONNECT_PAUSE).await;
+    }
+    Err(BenchError::Answer(format!("the server broke a connection {RECONNECTS_MAX} times")))
+}
+
+async fn closed_loop(
+    mut sender: Sender,
+    requests: &mut Requests,
+    tally: &mut Tally,
+    window: Window,
+) -> std::result::Result<(), hyper::Error> {
+    loop {
+        sender.ready().await?;
+        let started = Instant::now();
+        if started >= window.until {
+            return Ok(());
+        }
+        let response = sender.send_request(requests.next()).await?;
+        let status = response.status();
+        requests.answered(response.headers());
+        let bytes = connection::drain(response.into_body()).await?;
+        let finished = Instant::now();
+        if !status.is_success() {
+            tally.faults.add(Fault::Status(status.as_u16()));
+        } else if started >= window.measure_from && finished <= window.until {
+            tally.latency.record(finished - started);
+            tally.bytes += bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_counted_by_what_they_were() {
+        let mut faults = Faults::default();
+        assert_eq!(faults.to_string(), "none");
+        let mut other = Faults::default();
+        for fault in [Fault::Status(409), Fault::Connection, Fault::Status(409)] {
+            other.add(fault);
+        }
+        faults.add(Fault::Status(500));
+        faults.merge(&other);
+        assert_eq!(faults.to_string(), "2 x 409, 1 x 500, 1 x connection");
+    }
+
+    #[test]
+    fn rates_and_costs_come_from_successful_requests() {
+        let mut tally = Tally::default();
+        tally.latency.record_many(Duration::from_millis(1), 4);
+        tally.bytes = 400;
+        let length = Duration::from_secs(2);
+        let measured = Measured { connections: 1, length, tally, usage: Usage::default() };
+        assert!((measured.per_second() - 2.0).abs() < 1e-9);
+        assert_eq!(measured.answer_bytes(), 100);
+        let cost = measured.micros_per_request(Some(Duration::from_micros(40)));
+        assert!(cost.is_some_and(|micros| (micros - 10.0).abs() < 1e-9));
+        assert_eq!(measured.micros_per_request(None), None);
+    }
+}

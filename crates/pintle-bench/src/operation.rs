@@ -1,0 +1,264 @@
+//! The requests of one connection: prebuilt, so that sending one costs little.
+
+use std::str::FromStr;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, IF_MATCH, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, request};
+
+use crate::connection::Body;
+use crate::device::{self, Numbered};
+use crate::error::{BenchError, Result};
+use crate::objects::Created;
+use crate::server::Subject;
+
+/// Each connection has so many objects of its own to go round.
+pub(crate) const OBJECTS_PER_CONNECTION: usize = 10;
+
+/// What a client does over and over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// `PUT /devices/{uid}/status`, with `If-Match` or without.
+    StatusPut { if_match: bool, status_bytes: usize },
+    /// `PATCH /devices/{uid}/status`, one field.
+    StatusPatch,
+    /// `GET /devices/{uid}`.
+    Get,
+    /// `GET /devices?limit=N`, the first page.
+    List { limit: u32 },
+}
+
+impl Operation {
+    /// What reports call it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::StatusPut { if_match: false, .. } => "status PUT",
+            Self::StatusPut { if_match: true, .. } => "status PUT, If-Match",
+            Self::StatusPatch => "status PATCH",
+            Self::Get => "GET",
+            Self::List { .. } => "LIST",
+        }
+    }
+}
+
+/// The headers that every request to a subject has.
+pub(crate) fn common_headers(subject: &Subject) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, subject.target.host.clone());
+    headers.insert(USER_AGENT, HeaderValue::from_static("pintle-bench"));
+    if let Some(token) = &subject.authorization {
+        headers.insert(AUTHORIZATION, token.clone());
+    }
+    headers
+}
+
+/// A request to a subject, without a body.
+pub(crate) fn request(subject: &Subject, method: Method, path: &str) -> Result<Request<Body>> {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.method = method;
+    parts.uri = Uri::from_str(path)
+        .map_err(|error| BenchError::Refused(format!("{path:?} is not a path: {error}")))?;
+    parts.headers = common_headers(subject);
+    Ok(Request::from_parts(parts, Body::default()))
+}
+
+/// A request to a subject that carries JSON.
+pub(crate) fn json_request(
+    subject: &Subject,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Request<Body>> {
+    let (mut parts, _) = request(subject, method, path)?.into_parts();
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(Request::from_parts(parts, Body::new(body)))
+}
+
+/// `GET` of a stream of changes after a version, as JSON lines.
+pub(crate) fn watch_request(
+    subject: &Subject,
+    plural: &str,
+    version: &str,
+) -> Result<Request<Body>> {
+    let path = format!("/{plural}?watch=true&resourceVersion={version}");
+    let mut request = request(subject, Method::GET, &path)?;
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/x-ndjson"));
+    Ok(request)
+}
+
+/// The requests of so many connections, each with objects of its own. There must be enough.
+pub(crate) fn per_connection(
+    subject: &Subject,
+    plural: &str,
+    operation: Operation,
+    objects: &[Created],
+    connections: usize,
+) -> Result<Vec<Requests>> {
+    let own = objects.chunks_exact(OBJECTS_PER_CONNECTION).take(connections);
+    own.map(|objects| Requests::new(subject, plural, operation, objects)).collect()
+}
+
+/// The requests of one connection, in rotation over its objects.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    slots: Vec<Slot>,
+    at: usize,
+    body: Option<Numbered>,
+    sequence: u64,
+    if_match: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    head: request::Parts,
+    etag: Option<HeaderValue>,
+}
+
+impl Requests {
+    /// The requests for `operation` on these objects, of which there must be at least one.
+    pub(crate) fn new(
+        subject: &Subject,
+        plural: &str,
+        operation: Operation,
+        objects: &[Created],
+    ) -> Result<Self> {
+        let slot = |object: &Created| {
+            let (head, _) = head(subject, plural, operation, object)?.into_parts();
+            Ok(Slot { head, etag: Some(object.etag.clone()) })
+        };
+        let body = match operation {
+            Operation::StatusPut { status_bytes, .. } => Some(device::status_body(status_bytes)),
+            Operation::StatusPatch => Some(device::status_patch()),
+            Operation::Get | Operation::List { .. } => None,
+        };
+        Ok(Self {
+            slots: objects.iter().map(slot).collect::<Result<_>>()?,
+            at: 0,
+            body,
+            sequence: first_sequence(),
+            if_match: matches!(operation, Operation::StatusPut { if_match: true, .. }),
+        })
+    }
+
+    /// The next request, with a body that no earlier one had.
+    pub(crate) fn next(&mut self) -> Request<Body> {
+        self.sequence += 1;
+        self.numbered(self.sequence)
+    }
+
+    /// The next request, with this number in its body.
+    pub(crate) fn numbered(&mut self, sequence: u64) -> Request<Body> {
+        self.at = (self.at + 1) % self.slots.len();
+        let slot = self.slots.get(self.at).expect("the remainder is in range");
+        let mut head = slot.head.clone();
+        if self.if_match
+            && let Some(etag) = &slot.etag
+        {
+            head.headers.insert(IF_MATCH, etag.clone());
+        }
+        let body = self.body.as_ref().map(|body| body.with(sequence)).unwrap_or_default();
+        Request::from_parts(head, Body::new(body))
+    }
+
+    /// Takes note of what came back for the last request: the version for the next `If-Match`.
+    ///
+    /// After an answer without one, the next write of that object goes without a condition.
+    pub(crate) fn answered(&mut self, headers: &HeaderMap) {
+        if self.if_match
+            && let Some(slot) = self.slots.get_mut(self.at)
+        {
+            slot.etag = headers.get(ETAG).cloned();
+        }
+    }
+}
+
+fn head(
+    subject: &Subject,
+    plural: &str,
+    operation: Operation,
+    object: &Created,
+) -> Result<Request<Body>> {
+    let status = format!("{}/status", object.path);
+    match operation {
+        Operation::StatusPut { .. } => json_request(subject, Method::PUT, &status, Bytes::new()),
+        Operation::StatusPatch => {
+            let mut request = json_request(subject, Method::PATCH, &status, Bytes::new())?;
+            let merge_patch = HeaderValue::from_static("application/merge-patch+json");
+            request.headers_mut().insert(CONTENT_TYPE, merge_patch);
+            Ok(request)
+        }
+        Operation::Get => request(subject, Method::GET, &object.path),
+        Operation::List { limit } => {
+            request(subject, Method::GET, &format!("/{plural}?limit={limit}"))
+        }
+    }
+}
+
+/// Where counting begins: never where an earlier run on the same objects left off, or its last
+/// write and our first would be the same and change nothing.
+fn first_sequence() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requests(operation: Operation) -> Requests {
+        let subject = Subject::given("http://127.0.0.1:1".parse().unwrap());
+        let object =
+            |path: &str| Created { path: path.to_owned(), etag: HeaderValue::from_static("\"1\"") };
+        let objects = [object("/devices/a"), object("/devices/b")];
+        Requests::new(&subject, "devices", operation, &objects).unwrap()
+    }
+
+    #[test]
+    fn each_operation_asks_for_what_it_is_named_after() {
+        let put = Operation::StatusPut { if_match: false, status_bytes: 370 };
+        let cases = [
+            (put, "PUT", "/devices/b/status", Some("application/json")),
+            (
+                Operation::StatusPatch,
+                "PATCH",
+                "/devices/b/status",
+                Some("application/merge-patch+json"),
+            ),
+            (Operation::Get, "GET", "/devices/b", None),
+            (Operation::List { limit: 7 }, "GET", "/devices?limit=7", None),
+        ];
+        for (operation, method, path, media_type) in cases {
+            let request = requests(operation).next();
+            assert_eq!(request.method().as_str(), method);
+            assert_eq!(request.uri(), path);
+            let found = request.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap());
+            assert_eq!(found, media_type);
+            assert_eq!(request.headers()[HOST], "127.0.0.1:1");
+        }
+    }
+
+    #[test]
+    fn objects_take_turns() {
+        let mut requests = requests(Operation::Get);
+        let paths: Vec<_> = (0..3).map(|_| requests.next().uri().to_string()).collect();
+        assert_eq!(paths, ["/devices/b", "/devices/a", "/devices/b"]);
+    }
+
+    #[test]
+    fn if_match_follows_the_last_answer_of_the_same_object() {
+        let mut requests = requests(Operation::StatusPut { if_match: true, status_bytes: 370 });
+        let mut sent = |answer: Option<&'static str>| {
+            let request = requests.next();
+            let mut headers = HeaderMap::new();
+            if let Some(etag) = answer {
+                headers.insert(ETAG, HeaderValue::from_static(etag));
+            }
+            requests.answered(&headers);
+            request.headers().get(IF_MATCH).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(sent(Some("\"5\"")).as_deref(), Some("\"1\""));
+        assert_eq!(sent(None).as_deref(), Some("\"1\""));
+        assert_eq!(sent(None).as_deref(), Some("\"5\""));
+        assert_eq!(sent(None), None);
+    }
+}
