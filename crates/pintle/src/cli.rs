@@ -1,0 +1,95 @@
+//! The command line: its grammar and its help. What the settings mean and where else they may come
+//! from lives in [`crate::config`].
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::{self, ConfigError, Environment, ServeConfig};
+
+/// What a call of the program asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Serve until a signal ends it.
+    Serve(Box<ServeConfig>),
+    /// Print the version.
+    Version,
+}
+
+/// A call that asks for nothing that can be done.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The arguments are wrong, or ask for help; `clap` prints both and knows the exit code.
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    /// A setting from the environment or the settings file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl CliError {
+    /// The exit code of the process: 2 for whatever the user has to put right.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(error) => u8::try_from(error.exit_code()).unwrap_or(2),
+            Self::Config(_) => 2,
+        }
+    }
+}
+
+/// Reads the arguments (the program's name first), and whatever settings they leave open from the
+/// environment and the settings file.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: &Environment<'_>,
+) -> Result<Command, CliError> {
+    let matches = grammar().try_get_matches_from(arguments)?;
+    Ok(match Cli::from_arg_matches(&matches)?.command {
+        Verb::Version => Command::Version,
+        Verb::Serve(_) => {
+            let (_, serve) = matches.subcommand().expect("clap has just read a subcommand");
+            Command::Serve(Box::new(config::resolve(serve, environment)?))
+        }
+    })
+}
+
+/// What `pintle version` prints.
+pub const fn version() -> &'static str {
+    concat!("pintle ", env!("CARGO_PKG_VERSION"))
+}
+
+fn grammar() -> clap::Command {
+    Cli::command().mut_subcommand("serve", |serve| serve.mut_args(config::with_variable))
+}
+
+/// Declare a kind, and get a durable, watchable, authorised API for it
+#[derive(Debug, Parser)]
+#[command(name = "pintle", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Load kinds and objects from files, then serve them until SIGTERM or SIGINT
+    #[command(after_help = SETTINGS_HELP)]
+    Serve(Box<ServeConfig>),
+    /// Print the version
+    Version,
+}
+
+const SETTINGS_HELP: &str = "\
+Every option but --config is also a key of the settings file (history-age: 10m), and every one
+is an environment variable (PINTLE_HISTORY_AGE=10m). An option wins over the environment, the
+environment over the file. Relative names in the settings file start at its own directory.
+PINTLE_POLICY takes several files, separated as in PATH. A variable that is set to nothing counts
+as not set.
+
+Examples:
+  pintle serve examples/devices
+  pintle serve examples/devices --policy examples/devices/policy.yaml --tokens examples/devices/tokens.csv
+  pintle serve crds/ --store memory --listen 127.0.0.1:9000";
+
+#[cfg(test)]
+mod tests;
