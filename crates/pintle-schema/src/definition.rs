@@ -3,6 +3,8 @@
 //! How one is read from a `CustomResourceDefinition`, and which are refused, is in `crd`.
 
 mod crd;
+#[cfg(test)]
+mod tests;
 mod version;
 
 use std::sync::Arc;

@@ -10,7 +10,10 @@
 //! `pintle-rules`; labels, annotations and names of objects are checked in `pintle-model`.
 
 mod core_kinds;
+#[cfg(test)]
+mod corpus;
 mod definition;
+mod faults;
 mod schema;
 
 pub use core_kinds::core_definitions;

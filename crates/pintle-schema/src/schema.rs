@@ -2,11 +2,16 @@
 //!
 //! How one is made from `openAPIV3Schema`, and which ones are refused, is in `compile`.
 
+mod allowed;
 mod compile;
 mod format;
 mod normalize;
 mod number;
 mod pattern;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -15,6 +20,7 @@ use std::sync::Arc;
 use pintle_model::{FieldError, FieldPath};
 use serde_json::{Map, Number, Value};
 
+use allowed::Allowed;
 use format::Format;
 use pattern::Pattern;
 
@@ -110,7 +116,7 @@ struct CountRules {
 /// `enum` and the junctors.
 #[derive(Debug, Default)]
 struct Logic {
-    allowed: Vec<Value>,
+    allowed: Allowed,
     all_of: Vec<Schema>,
     any_of: Vec<Schema>,
     one_of: Vec<Schema>,

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::{Column, Definition, Scale, SelectableField, Version};
 use crate::core_kinds::declaration_schema;
+use crate::faults::Faults;
 use crate::schema::compile_at;
 
 /// Reads and checks a declaration.
@@ -24,7 +25,7 @@ pub(super) fn read(name: &str, body: &Map<String, Value>) -> Result<Definition, 
     if !faults.is_empty() {
         return Err(faults);
     }
-    let mut reader = Reader { faults: Vec::new() };
+    let mut reader = Reader { faults: Faults::new() };
     let document = body.get("spec").unwrap_or(&Value::Null);
     let spec = parse(document)?;
     reader.check_names(name, &spec);
@@ -37,7 +38,7 @@ pub(super) fn read(name: &str, body: &Map<String, Value>) -> Result<Definition, 
 /// `read` needs.
 pub(crate) fn read_core(body: &Map<String, Value>) -> Result<Definition, Vec<FieldError>> {
     let document = body.get("spec").unwrap_or(&Value::Null);
-    Reader { faults: Vec::new() }.definition(&parse(document)?, document)
+    Reader { faults: Faults::new() }.definition(&parse(document)?, document)
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,17 +130,12 @@ fn parse(document: &Value) -> Result<Spec, Vec<FieldError>> {
 }
 
 struct Reader {
-    faults: Vec<FieldError>,
+    faults: Faults,
 }
-
-/// So many faults come back.
-const FAULTS_MAX: usize = 50;
 
 impl Reader {
     fn push(&mut self, fault: FieldError) {
-        if self.faults.len() < FAULTS_MAX {
-            self.faults.push(fault);
-        }
+        self.faults.push(fault);
     }
 
     fn invalid(&mut self, path: FieldPath<'_>, value: &str, detail: impl Into<String>) {
@@ -157,7 +153,7 @@ impl Reader {
             versions.extend(self.version(path.index(index), version, document).map(Arc::new));
         }
         if !self.faults.is_empty() {
-            return Err(self.faults);
+            return Err(self.faults.into_vec());
         }
         Ok(Definition {
             kind: kind(spec),
@@ -189,7 +185,9 @@ impl Reader {
         let schema = match compile_at(schema_path, schema_document) {
             Ok(schema) => schema,
             Err(faults) => {
-                faults.into_iter().for_each(|fault| self.push(fault));
+                for fault in faults {
+                    self.push(fault);
+                }
                 return None;
             }
         };

@@ -11,6 +11,7 @@ use crate::Schema;
 
 /// One version of a kind.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "the switches of a version are independent")]
 pub struct Version {
     /// `v1beta1`.
     pub name: Arc<str>,
@@ -22,7 +23,8 @@ pub struct Version {
     pub deprecated: bool,
     /// What the warning says; nothing means the default text.
     pub deprecation_warning: Option<String>,
-    /// The whole object: `apiVersion`, `kind`, `metadata`, body and status.
+    /// The whole object: `apiVersion`, `kind`, `metadata`, body and status. To be looked into; the
+    /// methods of this type apply it to the lanes of an object.
     pub schema: Schema,
     /// The document that `schema` was compiled from, for whoever publishes it.
     pub schema_document: Json,

@@ -1,7 +1,7 @@
 //! From `openAPIV3Schema` JSON to a schema, and the rules that make it structural.
 //!
-//! The rules are those of apiextensions-apiserver (`apiserver/schema/validation.go` and the OpenAPI
-//! part of `apis/apiextensions/validation`). `reader` takes documents apart, `structure` holds the
+//! The rules are those of apiextensions-apiserver (`apiserver/schema/validation.go` and the
+//! schema part of `apis/apiextensions/validation`). `reader` takes documents apart, `structure` holds the
 //! checks that look at a place as a whole, `rules` reads the value validations.
 
 mod reader;
@@ -14,22 +14,29 @@ use std::sync::Arc;
 use pintle_model::{FieldError, FieldErrorKind, FieldPath};
 use serde_json::Value;
 
+use super::allowed::Allowed;
 use super::pattern::Pattern;
 use super::{Additional, ListType, Logic, Node, Schema, ValueType};
+use crate::faults::Faults;
 use reader::Place;
 
 /// Compiles the document at `path`; faults carry that path.
 pub(crate) fn compile_at(path: FieldPath<'_>, document: &Value) -> Result<Schema, Vec<FieldError>> {
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler {
+        faults: Faults::new(),
+        nodes: 0,
+        patterns: HashMap::new(),
+        large_patterns: 0,
+        plain: HashMap::new(),
+    };
     let schema = compiler.structural(path, document, Level::Root, 0);
-    if compiler.faults.is_empty() { Ok(schema) } else { Err(compiler.faults) }
+    if compiler.faults.is_empty() { Ok(schema) } else { Err(compiler.faults.into_vec()) }
 }
 
 /// Schemas may be so deep. Every walk over values follows the schema, so this bounds all recursion.
 const DEPTH_MAX: usize = 100;
 /// The largest schemas in the wild have some fifteen thousand places.
 const NODES_MAX: usize = 100_000;
-const FAULTS_MAX: usize = 50;
 
 /// Where a structural schema stands, which is what the fault of a missing type depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +46,8 @@ enum Level {
     Item,
 }
 
-#[derive(Default)]
 struct Compiler {
-    faults: Vec<FieldError>,
+    faults: Faults,
     nodes: usize,
     /// Each distinct pattern is compiled once: those of embedded pod specs come back by the hundred.
     patterns: HashMap<Box<str>, Option<Pattern>>,
@@ -52,9 +58,7 @@ struct Compiler {
 
 impl Compiler {
     fn push(&mut self, fault: FieldError) {
-        if self.faults.len() < FAULTS_MAX {
-            self.faults.push(fault);
-        }
+        self.faults.push(fault);
     }
 
     /// Counts a place and opens it; nothing when it is no object or a limit is reached.
@@ -173,7 +177,8 @@ impl Compiler {
         outer_path: FieldPath<'_>,
         int_or_string: bool,
     ) -> Option<Logic> {
-        let mut logic = Logic { allowed: self.list(place, "enum").to_vec(), ..Logic::default() };
+        let allowed = Allowed::new(self.list(place, "enum"));
+        let mut logic = Logic { allowed, ..Logic::default() };
         logic.all_of = self.junctor(place, "allOf", outer, outer_path, int_or_string);
         if !(int_or_string && structure::says_int_or_string(place)) {
             logic.any_of = self.junctor(place, "anyOf", outer, outer_path, false);
@@ -183,7 +188,7 @@ impl Compiler {
             let nested = Nested { outer, outer_path, int_or_string: false };
             self.nested(place.path.field("not"), document, nested, place.depth + 1)
         });
-        let is_empty = logic.allowed.is_empty()
+        let is_empty = logic.allowed.values().is_empty()
             && logic.all_of.is_empty()
             && logic.any_of.is_empty()
             && logic.one_of.is_empty()

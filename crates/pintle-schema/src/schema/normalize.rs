@@ -11,9 +11,10 @@ use super::{Additional, Node, Schema};
 
 /// So many dropped paths are reported; the rest is dropped all the same.
 const REPORTED_MAX: usize = 50;
+const REPORTED_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) fn value(schema: &Schema, path: FieldPath<'_>, value: &mut Value) -> Vec<String> {
-    let mut walk = Walk { dropped: Vec::new() };
+    let mut walk = Walk { dropped: Vec::new(), bytes: 0 };
     walk.value(&schema.0, path, value, false);
     walk.dropped
 }
@@ -23,13 +24,14 @@ pub(super) fn fields(
     fields: &mut Map<String, Value>,
     outside: &[&str],
 ) -> Vec<String> {
-    let mut walk = Walk { dropped: Vec::new() };
+    let mut walk = Walk { dropped: Vec::new(), bytes: 0 };
     walk.fields(&schema.0, FieldPath::ROOT, fields, Keep { unknown: false, fields: outside });
     walk.dropped
 }
 
 struct Walk {
     dropped: Vec<String>,
+    bytes: usize,
 }
 
 /// What stays although the schema does not name it.
@@ -111,8 +113,10 @@ impl Walk {
     }
 
     fn report(&mut self, path: FieldPath<'_>) {
-        if self.dropped.len() < REPORTED_MAX {
-            self.dropped.push(path.to_string());
+        if self.dropped.len() < REPORTED_MAX && self.bytes < REPORTED_BYTES_MAX {
+            let path = path.to_string();
+            self.bytes += path.len();
+            self.dropped.push(path);
         }
     }
 }

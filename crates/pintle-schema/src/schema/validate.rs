@@ -10,16 +10,15 @@ use std::collections::HashSet;
 use pintle_model::{FieldError, FieldErrorKind, FieldPath};
 use serde_json::{Map, Number, Value};
 
-use super::number::{as_integer, compare, fingerprint, is_multiple, same};
+use super::allowed::Allowed;
+use super::number::{as_integer, compare, fingerprint, is_multiple};
 use super::{
     Additional, Bound, CountRules, ListType, Logic, Node, NumberRules, Schema, TextRules, ValueType,
 };
-
-/// So many faults are reported: enough to work with, little enough to send.
-const FAULTS_MAX: usize = 50;
+use crate::faults::Faults;
 
 pub(super) fn value(schema: &Schema, path: FieldPath<'_>, value: &Value) -> Vec<FieldError> {
-    faults(schema, path, Subject::Value(value), FAULTS_MAX)
+    faults(schema, path, Subject::Value(value), Faults::new())
 }
 
 pub(super) fn fields(
@@ -27,8 +26,11 @@ pub(super) fn fields(
     fields: &Map<String, Value>,
     outside: &[&str],
 ) -> Vec<FieldError> {
-    faults(schema, FieldPath::ROOT, Subject::Fields { fields, outside }, FAULTS_MAX)
+    faults(schema, FieldPath::ROOT, Subject::Fields { fields, outside }, Faults::new())
 }
+
+/// So many of the allowed values are listed.
+const ALLOWED_SHOWN_MAX: usize = 50;
 
 /// What is validated.
 #[derive(Clone, Copy)]
@@ -45,27 +47,20 @@ fn faults(
     schema: &Schema,
     path: FieldPath<'_>,
     subject: Subject<'_>,
-    limit: usize,
+    faults: Faults,
 ) -> Vec<FieldError> {
-    let mut walk = Walk { faults: Vec::new(), limit };
+    let mut walk = Walk { faults };
     walk.subject(&schema.0, path, subject);
-    walk.faults
+    walk.faults.into_vec()
 }
 
 struct Walk {
-    faults: Vec<FieldError>,
-    limit: usize,
+    faults: Faults,
 }
 
 impl Walk {
-    fn is_full(&self) -> bool {
-        self.faults.len() >= self.limit
-    }
-
     fn push(&mut self, fault: FieldError) {
-        if !self.is_full() {
-            self.faults.push(fault);
-        }
+        self.faults.push(fault);
     }
 
     fn subject(&mut self, node: &Node, path: FieldPath<'_>, subject: Subject<'_>) {
@@ -81,7 +76,7 @@ impl Walk {
     }
 
     fn value(&mut self, node: &Node, path: FieldPath<'_>, value: &Value) {
-        if self.is_full() || (value.is_null() && node.nullable) {
+        if self.faults.is_full() || (value.is_null() && node.nullable) {
             return;
         }
         if !node.value_type.accepts(value) {
@@ -103,7 +98,9 @@ impl Walk {
             Value::Null | Value::Bool(_) => {}
         }
         if let Some(logic) = &node.rules.logic {
-            self.allowed(&logic.allowed, path, value);
+            if !logic.allowed.permits(value) {
+                self.not_allowed(&logic.allowed, path, value);
+            }
             self.junctors(logic, path, Subject::Value(value));
         }
     }
@@ -162,7 +159,7 @@ impl Walk {
         }
         if let Some(schema) = &node.items {
             for (index, item) in items.iter().enumerate() {
-                if self.is_full() {
+                if self.faults.is_full() {
                     return;
                 }
                 self.value(&schema.0, path.index(index), item);
@@ -260,12 +257,14 @@ impl Walk {
         }
     }
 
-    fn allowed(&mut self, allowed: &[Value], path: FieldPath<'_>, value: &Value) {
-        if !allowed.is_empty() && !allowed.iter().any(|allowed| same(allowed, value)) {
-            let list: Vec<_> = allowed.iter().map(Value::to_string).collect();
-            let detail = format!("supported values: {}", list.join(", "));
-            self.push(FieldError::with_value(path, FieldErrorKind::NotSupported, value, detail));
+    fn not_allowed(&mut self, allowed: &Allowed, path: FieldPath<'_>, value: &Value) {
+        let mut list: Vec<_> =
+            allowed.values().iter().take(ALLOWED_SHOWN_MAX).map(Value::to_string).collect();
+        if allowed.values().len() > ALLOWED_SHOWN_MAX {
+            list.push("…".to_owned());
         }
+        let detail = format!("supported values: {}", list.join(", "));
+        self.push(FieldError::with_value(path, FieldErrorKind::NotSupported, value, detail));
     }
 
     fn junctors(&mut self, logic: &Logic, path: FieldPath<'_>, subject: Subject<'_>) {
@@ -309,10 +308,16 @@ impl Walk {
     }
 
     /// The faults of the alternative that came closest, so that it is clear what is missing.
+    ///
+    /// Who only asks whether there is a fault has it already; going on would double the work at each
+    /// level of nested junctors.
     fn nearest(&mut self, alternatives: &[Schema], path: FieldPath<'_>, subject: Subject<'_>) {
+        if self.faults.is_full() {
+            return;
+        }
         let nearest = alternatives
             .iter()
-            .map(|schema| faults(schema, path, subject, self.limit))
+            .map(|schema| faults(schema, path, subject, Faults::new()))
             .min_by_key(Vec::len);
         for fault in nearest.into_iter().flatten() {
             self.push(fault);
@@ -321,14 +326,14 @@ impl Walk {
 }
 
 fn holds(schema: &Schema, path: FieldPath<'_>, subject: Subject<'_>) -> bool {
-    faults(schema, path, subject, 1).is_empty()
+    faults(schema, path, subject, Faults::first()).is_empty()
 }
 
 /// The values of the key properties; nothing for an item that is no object.
 fn list_key(keys: &[Box<str>], item: &Value) -> Option<Value> {
     let map = item.as_object()?;
-    let part = |key: &Box<str>| Some((key.to_string(), map.get(&**key)?.clone()));
-    Some(Value::Object(keys.iter().filter_map(part).collect()))
+    let part = |key: &str| Some((key.to_owned(), map.get(key)?.clone()));
+    Some(Value::Object(keys.iter().filter_map(|key| part(key)).collect()))
 }
 
 impl Bound {

@@ -77,18 +77,12 @@ impl Compiler {
         let path = place.path.field(name);
         let mut texts = Vec::new();
         for (index, item) in self.list(place, name).iter().enumerate() {
-            match item.as_str() {
-                Some(text) => texts.push(text.into()),
-                None => {
-                    let kind = FieldErrorKind::TypeInvalid;
-                    self.push(FieldError::with_value(
-                        path.index(index),
-                        kind,
-                        item,
-                        "must be text",
-                    ));
-                }
-            }
+            let Some(text) = item.as_str() else {
+                let kind = FieldErrorKind::TypeInvalid;
+                self.push(FieldError::with_value(path.index(index), kind, item, "must be text"));
+                continue;
+            };
+            texts.push(text.into());
         }
         texts
     }

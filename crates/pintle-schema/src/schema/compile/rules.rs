@@ -129,15 +129,15 @@ impl Compiler {
         for (index, document) in self.list(place, "x-kubernetes-validations").iter().enumerate() {
             let path = path.index(index);
             let text = |name: &str| document.get(name).and_then(Value::as_str);
-            match text("rule").filter(|rule| !rule.trim().is_empty()) {
-                Some(rule) => rules.push(ValidationRule {
-                    rule: rule.into(),
-                    message: text("message").map(Into::into),
-                }),
-                None => {
-                    self.push(FieldError::required(path.field("rule"), "rule is not specified"))
-                }
-            }
+            let Some(rule) = text("rule").filter(|rule| !rule.trim().is_empty()) else {
+                let path = path.field("rule");
+                self.push(FieldError::required(path, "rule is not specified"));
+                continue;
+            };
+            rules.push(ValidationRule {
+                rule: rule.into(),
+                message: text("message").map(Into::into),
+            });
         }
         rules
     }

@@ -14,6 +14,9 @@ const INT_OR_STRING: &str = "x-kubernetes-int-or-string";
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 const EMBEDDED: &str = "x-kubernetes-embedded-resource";
 
+/// Keys are compared with each other and with what is required. Kubernetes has no bound.
+const LIST_MAP_KEYS_MAX: usize = 64;
+
 /// JSON Schema that a structural schema cannot have, wherever it stands.
 const UNSUPPORTED: [&str; 7] = [
     "$ref",
@@ -114,7 +117,7 @@ impl Compiler {
         if node.value_type == ValueType::Array && node.items.is_none() {
             self.push(FieldError::required(place.path.field("items"), "must be specified"));
         }
-        if node.value_type == ValueType::Any && place.text_or_empty("type").is_empty() {
+        if node.value_type == ValueType::Any && place.get("type").is_none_or(is_zero) {
             if node.embedded_resource {
                 let detail = "must be object if x-kubernetes-embedded-resource is true";
                 self.push(FieldError::required(path, detail));
@@ -178,19 +181,18 @@ impl Compiler {
                  x-kubernetes-preserve-unknown-fields",
             ));
         }
-        match self.text(place, MAP_TYPE) {
-            None => {}
-            Some("atomic" | "granular") => {
-                if node.value_type != ValueType::Object {
-                    let detail = "must be object if x-kubernetes-map-type is specified";
-                    let found = Value::from(place.text_or_empty("type"));
-                    self.push(FieldError::invalid(place.path.field("type"), &found, detail));
-                }
-            }
-            Some(other) => {
-                let path = place.path.field(MAP_TYPE);
-                self.push(not_supported(path, other, &["atomic", "granular"]));
-            }
+        self.check_map_type(place, node);
+    }
+
+    fn check_map_type(&mut self, place: &Place<'_>, node: &Node) {
+        let Some(map_type) = self.text(place, MAP_TYPE) else { return };
+        if !["atomic", "granular"].contains(&map_type) {
+            let path = place.path.field(MAP_TYPE);
+            self.push(not_supported(path, map_type, &["atomic", "granular"]));
+        } else if node.value_type != ValueType::Object {
+            let detail = "must be object if x-kubernetes-map-type is specified";
+            let found = Value::from(place.text_or_empty("type"));
+            self.push(FieldError::invalid(place.path.field("type"), &found, detail));
         }
     }
 
@@ -293,19 +295,24 @@ impl Compiler {
             let path = path.field("type");
             return self.push(FieldError::new(path, FieldErrorKind::Invalid, detail));
         }
+        if keys.len() > LIST_MAP_KEYS_MAX {
+            let detail = format!("must have at most {LIST_MAP_KEYS_MAX} items");
+            let found = Value::from(keys.len());
+            let kind = FieldErrorKind::TooMany;
+            return self.push(FieldError::with_value(keys_path, kind, &found, detail));
+        }
         for (index, key) in keys.iter().enumerate() {
             let entry = Value::from(&**key);
             if keys.iter().take(index).any(|earlier| earlier == key) {
                 let detail = "must not contain duplicate entries";
                 self.push(FieldError::invalid(keys_path, &entry, detail));
             }
-            match items.property(key) {
-                Some(property) => self.check_key(path, items, key, property),
-                None => {
-                    let detail = "entries must all be names of item properties";
-                    self.push(FieldError::invalid(keys_path, &entry, detail));
-                }
-            }
+            let Some(property) = items.property(key) else {
+                let detail = "entries must all be names of item properties";
+                self.push(FieldError::invalid(keys_path, &entry, detail));
+                continue;
+            };
+            self.check_key(path, items, key, property);
         }
     }
 
