@@ -24,7 +24,7 @@ use allowed::Allowed;
 use format::Format;
 use pattern::Pattern;
 
-pub(crate) use compile::compile_at;
+pub(crate) use compile::Compiler;
 
 /// A compiled structural schema. Cloning shares it.
 #[derive(Debug, Clone)]
@@ -45,7 +45,6 @@ struct Node {
     list_type: ListType,
     default: Option<Value>,
     rules: Rules,
-    /// Most places have none, so they share one pointer's room.
     cel: Vec<ValidationRule>,
 }
 
@@ -149,7 +148,7 @@ impl Schema {
     /// Compiles the JSON of an `openAPIV3Schema`. All faults come back together (at most 50), their
     /// paths relative to the document.
     pub fn compile(schema: &Value) -> Result<Self, Vec<FieldError>> {
-        compile_at(FieldPath::ROOT, schema)
+        Compiler::new().compile(FieldPath::ROOT, schema)
     }
 
     /// Accepts everything and keeps everything.

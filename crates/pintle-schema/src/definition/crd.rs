@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::{Column, Definition, Scale, SelectableField, Version};
 use crate::core_kinds::declaration_schema;
 use crate::faults::Faults;
-use crate::schema::compile_at;
+use crate::schema::Compiler;
 
 /// Reads and checks a declaration.
 pub(super) fn read(name: &str, body: &Map<String, Value>) -> Result<Definition, Vec<FieldError>> {
@@ -25,7 +25,7 @@ pub(super) fn read(name: &str, body: &Map<String, Value>) -> Result<Definition, 
     if !faults.is_empty() {
         return Err(faults);
     }
-    let mut reader = Reader { faults: Faults::new() };
+    let mut reader = Reader::new();
     let document = body.get("spec").unwrap_or(&Value::Null);
     let spec = parse(document)?;
     reader.check_names(name, &spec);
@@ -38,7 +38,7 @@ pub(super) fn read(name: &str, body: &Map<String, Value>) -> Result<Definition, 
 /// `read` needs.
 pub(crate) fn read_core(body: &Map<String, Value>) -> Result<Definition, Vec<FieldError>> {
     let document = body.get("spec").unwrap_or(&Value::Null);
-    Reader { faults: Faults::new() }.definition(&parse(document)?, document)
+    Reader::new().definition(&parse(document)?, document)
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,10 +130,15 @@ fn parse(document: &Value) -> Result<Spec, Vec<FieldError>> {
 }
 
 struct Reader {
+    compiler: Compiler,
     faults: Faults,
 }
 
 impl Reader {
+    fn new() -> Self {
+        Self { compiler: Compiler::new(), faults: Faults::new() }
+    }
+
     fn push(&mut self, fault: FieldError) {
         self.faults.push(fault);
     }
@@ -182,7 +187,7 @@ impl Reader {
             self.push(FieldError::required(schema_path, "schemas are required"));
             return None;
         };
-        let schema = match compile_at(schema_path, schema_document) {
+        let schema = match self.compiler.compile(schema_path, schema_document) {
             Ok(schema) => schema,
             Err(faults) => {
                 for fault in faults {

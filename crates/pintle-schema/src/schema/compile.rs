@@ -20,22 +20,9 @@ use super::{Additional, ListType, Logic, Node, Schema, ValueType};
 use crate::faults::Faults;
 use reader::Place;
 
-/// Compiles the document at `path`; faults carry that path.
-pub(crate) fn compile_at(path: FieldPath<'_>, document: &Value) -> Result<Schema, Vec<FieldError>> {
-    let mut compiler = Compiler {
-        faults: Faults::new(),
-        nodes: 0,
-        patterns: HashMap::new(),
-        large_patterns: 0,
-        plain: HashMap::new(),
-    };
-    let schema = compiler.structural(path, document, Level::Root, 0);
-    if compiler.faults.is_empty() { Ok(schema) } else { Err(compiler.faults.into_vec()) }
-}
-
 /// Schemas may be so deep. Every walk over values follows the schema, so this bounds all recursion.
 const DEPTH_MAX: usize = 100;
-/// The largest schemas in the wild have some fifteen thousand places.
+/// The largest declarations in the wild have some twenty thousand places.
 const NODES_MAX: usize = 100_000;
 
 /// Where a structural schema stands, which is what the fault of a missing type depends on.
@@ -46,7 +33,8 @@ enum Level {
     Item,
 }
 
-struct Compiler {
+/// Compiles the schemas of one declaration. They share what is alike, and their limits.
+pub(crate) struct Compiler {
     faults: Faults,
     nodes: usize,
     /// Each distinct pattern is compiled once: those of embedded pod specs come back by the hundred.
@@ -57,6 +45,27 @@ struct Compiler {
 }
 
 impl Compiler {
+    pub(crate) fn new() -> Self {
+        Self {
+            faults: Faults::new(),
+            nodes: 0,
+            patterns: HashMap::new(),
+            large_patterns: 0,
+            plain: HashMap::new(),
+        }
+    }
+
+    /// Compiles the document at `path`; faults carry that path.
+    pub(crate) fn compile(
+        &mut self,
+        path: FieldPath<'_>,
+        document: &Value,
+    ) -> Result<Schema, Vec<FieldError>> {
+        let schema = self.structural(path, document, Level::Root, 0);
+        let faults = std::mem::replace(&mut self.faults, Faults::new());
+        if faults.is_empty() { Ok(schema) } else { Err(faults.into_vec()) }
+    }
+
     fn push(&mut self, fault: FieldError) {
         self.faults.push(fault);
     }
@@ -76,7 +85,7 @@ impl Compiler {
             _ if self.nodes == NODES_MAX + 1 => FieldError::new(
                 path,
                 FieldErrorKind::TooMany,
-                format!("a schema may have at most {NODES_MAX} places"),
+                format!("a declaration may have at most {NODES_MAX} places"),
             ),
             _ if self.nodes > NODES_MAX => return None,
             Value::Object(map) => return Some(Place { path, map, depth }),

@@ -1,20 +1,29 @@
 //! Regular expressions as Go's RE2 reads them, matched by the `regex` crate: both run in linear time,
 //! and they differ only in spelling.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use regex::{Regex, RegexBuilder};
 
-/// A compiled `pattern`. Cloning shares it.
+/// A compiled `pattern`. Cloning shares it, and so does compiling the same one again while the first
+/// is in use: the schemas of many kinds embed the same types, and a compiled expression takes a
+/// thousand times the room of its text.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
-    source: Arc<str>,
+pub(super) struct Pattern(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    source: Box<str>,
     regex: Regex,
 }
 
 impl Pattern {
     /// Compiles a pattern into at most `limit` bytes.
     pub(super) fn compile(source: &str, limit: usize) -> Result<Self, PatternError> {
+        if let Some(known) = Pool::lock().find(source) {
+            return Ok(known);
+        }
         let regex = RegexBuilder::new(&translated(source))
             .size_limit(limit)
             .dfa_size_limit(DFA_BYTES_MAX)
@@ -22,19 +31,52 @@ impl Pattern {
             .octal(true)
             .build()
             .map_err(PatternError::from)?;
-        Ok(Self { source: source.into(), regex })
+        let pattern = Self(Arc::new(Compiled { source: source.into(), regex }));
+        Pool::lock().keep(&pattern);
+        Ok(pattern)
     }
 
     /// Whether it is found anywhere in the text.
     pub(super) fn matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        self.0.regex.is_match(text)
     }
 
     /// As the schema has it.
     pub(super) fn source(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 }
+
+/// The patterns in use, by source.
+static POOL: LazyLock<Mutex<Pool>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Pool {
+    patterns: HashMap<Box<str>, Weak<Compiled>>,
+    sweep_at: usize,
+}
+
+impl Pool {
+    /// A panic elsewhere cannot leave the map half changed, so its poison means nothing.
+    fn lock() -> std::sync::MutexGuard<'static, Self> {
+        POOL.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, source: &str) -> Option<Pattern> {
+        self.patterns.get(source)?.upgrade().map(Pattern)
+    }
+
+    /// Forgets what nobody uses any more each time that the pool has doubled.
+    fn keep(&mut self, pattern: &Pattern) {
+        if self.patterns.len() >= self.sweep_at {
+            self.patterns.retain(|_, pattern| pattern.strong_count() > 0);
+            self.sweep_at = (self.patterns.len() * 2).max(POOL_SWEEP_MIN);
+        }
+        self.patterns.insert(pattern.0.source.clone(), Arc::downgrade(&pattern.0));
+    }
+}
+
+const POOL_SWEEP_MIN: usize = 1024;
 
 /// What matching may use to remember states, for each thread that matches.
 const DFA_BYTES_MAX: usize = 256 * 1024;
@@ -219,6 +261,29 @@ mod tests {
             let pattern = Pattern::compile(source, LIMIT).expect(source);
             assert_eq!(pattern.matches(text), expected, "{source} on {text}");
         }
+    }
+
+    #[test]
+    fn the_same_pattern_is_compiled_once_while_it_is_in_use() {
+        let source = "^compiled-once$";
+        let first = Pattern::compile(source, LIMIT).unwrap();
+        let second = Pattern::compile(source, LIMIT).unwrap();
+        assert!(Arc::ptr_eq(&first.0, &second.0));
+        let weak = Arc::downgrade(&first.0);
+        drop((first, second));
+        assert_eq!(weak.strong_count(), 0);
+        assert!(Pattern::compile(source, LIMIT).unwrap().matches("compiled-once"));
+    }
+
+    #[test]
+    fn the_pool_forgets_what_nobody_uses() {
+        let mut pool = Pool::default();
+        let regex = Regex::new("a").unwrap();
+        for n in 0..10 * POOL_SWEEP_MIN {
+            let source = n.to_string().into();
+            pool.keep(&Pattern(Arc::new(Compiled { source, regex: regex.clone() })));
+        }
+        assert!(pool.patterns.len() <= POOL_SWEEP_MIN, "{}", pool.patterns.len());
     }
 
     #[test]

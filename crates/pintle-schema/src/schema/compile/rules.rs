@@ -13,8 +13,8 @@ use super::reader::Place;
 /// Most patterns are small. A kind may have some that are not, but not so many that they fill memory.
 const PATTERN_BYTES_MAX: usize = 128 * 1024;
 const LARGE_PATTERN_BYTES_MAX: usize = 4 * 1024 * 1024;
-const LARGE_PATTERNS_MAX: usize = 16;
-const PATTERNS_MAX: usize = 1_000;
+const LARGE_PATTERNS_MAX: usize = 8;
+const PATTERNS_MAX: usize = 500;
 
 impl Compiler {
     /// Everything but the junctors and `enum`.
@@ -98,7 +98,8 @@ impl Compiler {
 
     fn compile_pattern(&mut self, path: FieldPath<'_>, source: &str) -> Option<Pattern> {
         if self.patterns.len() >= PATTERNS_MAX {
-            let detail = format!("a schema may have at most {PATTERNS_MAX} different patterns");
+            let detail =
+                format!("a declaration may have at most {PATTERNS_MAX} different patterns");
             self.push(FieldError::forbidden(path, detail));
             return None;
         }

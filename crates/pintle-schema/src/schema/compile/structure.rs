@@ -341,7 +341,9 @@ impl Compiler {
     /// What may not stand in a junctor.
     pub(super) fn check_nested(&mut self, place: &Place<'_>) {
         for (name, detail) in NOT_IN_JUNCTORS {
-            if place.get(name).is_some_and(|value| !is_zero(value)) {
+            // `false` says something there: it closes an object, which would be ignored.
+            let says = |value| name == "additionalProperties" || !is_zero(value);
+            if place.get(name).is_some_and(says) {
                 self.push(FieldError::forbidden(place.path.field(name), detail));
             }
         }
