@@ -1,0 +1,311 @@
+//! Reading events back from the file: what watches need that were away for longer than the memory
+//! remembers.
+//!
+//! How an event is put together again is described at the top of the crate.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use pintle_model::{
+    ConditionLedger, GroupResource, Json, Metadata, Object, ObjectKey, ObjectName, Revision,
+    Timestamp,
+};
+use pintle_store::{Event, StoreError, Tail};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
+use tokio::sync::Semaphore;
+
+use crate::load::{LoadError, Marks, corrupt};
+use crate::row::{self, Lane, LaneId, blob, revision, sql};
+use crate::schema::{Role, connect};
+
+/// So many reads of history run at once; others wait their turn.
+const READERS: usize = 2;
+
+/// One read looks at no more than so many revisions, and stops after about so many bytes of values.
+const STEP_REVISIONS: u64 = 2_000;
+const STEP_BYTES: usize = 4 * 1024 * 1024;
+
+/// Which part of history to read.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) resource: Option<GroupResource>,
+    pub(crate) after: Revision,
+    pub(crate) limit: usize,
+    /// The newest revision that may be shown.
+    pub(crate) newest: Revision,
+}
+
+/// A few connections for reading, opened when they are first needed.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    file: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(crate) fn new(file: PathBuf) -> Self {
+        let permits = Arc::new(Semaphore::new(READERS));
+        Self { file, idle: Mutex::new(Vec::new()), permits }
+    }
+
+    /// Reads on a thread that may block.
+    pub(crate) async fn tail(self: Arc<Self>, look: Look) -> Result<Tail, StoreError> {
+        let permits = Arc::clone(&self.permits);
+        let permit = permits.acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let answer = self.read(&look);
+            drop(permit);
+            answer
+        });
+        let stopped = |_| StoreError::Unavailable("the reader of history stopped".to_owned());
+        reading.await.map_err(stopped)?
+    }
+
+    fn read(&self, look: &Look) -> Result<Tail, StoreError> {
+        let mut connection = self.connection().map_err(LoadError::from)?;
+        let tail = read_tail(&mut connection, look)?;
+        // A connection that failed is not kept.
+        if !self.permits.is_closed() {
+            self.idle().push(connection);
+        }
+        Ok(tail)
+    }
+
+    fn connection(&self) -> rusqlite::Result<Connection> {
+        let idle = self.idle().pop();
+        idle.map_or_else(|| connect(&self.file, Role::Reader), Ok)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().expect("nothing panics while it holds this lock")
+    }
+
+    /// Closes the connections that are not in use, and refuses what comes.
+    pub(crate) fn close(&self) {
+        self.permits.close();
+        self.idle().clear();
+    }
+}
+
+/// Reads a bounded part of history, as one transaction.
+fn read_tail(connection: &mut Connection, look: &Look) -> Result<Tail, LoadError> {
+    let snapshot = connection.transaction()?;
+    let oldest = Marks::read(&snapshot)?.oldest;
+    if look.after < oldest {
+        return Err(StoreError::Expired { asked: look.after, oldest }.into());
+    }
+    let to = look.newest.min(Revision(look.after.0 + STEP_REVISIONS));
+    let Some(resources) = Resources::read(&snapshot, look.resource.as_ref())? else {
+        return Ok(Tail { events: Vec::new(), up_to: to });
+    };
+    let mut reading = Reading::new(&snapshot, resources)?;
+    let mut log = snapshot.prepare_cached(
+        "SELECT revision, resource, object, wrote, at, metadata_was, body_was, status_was
+         FROM log WHERE revision > ?1 AND revision <= ?2 AND (?3 IS NULL OR resource = ?3)
+         ORDER BY revision",
+    )?;
+    let mut rows = log.query((sql(look.after), sql(to), reading.resources.only))?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let entry = Entry::of(row)?;
+        let event = reading.event(&entry)?;
+        events.push(Arc::new(event));
+        if events.len() >= look.limit || reading.bytes > STEP_BYTES {
+            return Ok(Tail { events, up_to: revision(entry.revision) });
+        }
+    }
+    Ok(Tail { events, up_to: to })
+}
+
+/// The resources by number, and the one that is asked for.
+struct Resources {
+    names: HashMap<i64, GroupResource>,
+    only: Option<i64>,
+}
+
+impl Resources {
+    /// Nothing when the resource that is asked for was never written.
+    fn read(
+        connection: &Connection,
+        asked: Option<&GroupResource>,
+    ) -> rusqlite::Result<Option<Self>> {
+        let numbers = crate::load::resources(connection)?;
+        let only = match asked {
+            None => None,
+            Some(asked) => match numbers.get(asked) {
+                Some(number) => Some(*number),
+                None => return Ok(None),
+            },
+        };
+        let names = numbers.into_iter().map(|(name, number)| (number, name)).collect();
+        Ok(Some(Self { names, only }))
+    }
+}
+
+/// The small columns of a row of the log.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    revision: i64,
+    resource: i64,
+    object: i64,
+    wrote: i64,
+    at: i64,
+    was: [i64; 3],
+}
+
+impl Entry {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            revision: row.get(0)?,
+            resource: row.get(1)?,
+            object: row.get(2)?,
+            wrote: row.get(3)?,
+            at: row.get(4)?,
+            was: [row.get(5)?, row.get(6)?, row.get(7)?],
+        })
+    }
+
+    /// The revisions that wrote the lanes of the version that this entry made.
+    fn is(&self) -> [i64; 3] {
+        let mut is = self.was;
+        for (lane, at) in Lane::ALL.into_iter().zip(&mut is) {
+            if self.wrote & lane.bit() != 0 {
+                *at = self.revision;
+            }
+        }
+        is
+    }
+}
+
+/// A lane value, shared by the events that refer to it.
+#[derive(Debug, Clone)]
+struct Value {
+    at: Timestamp,
+    lane: LaneValue,
+}
+
+#[derive(Debug, Clone)]
+enum LaneValue {
+    Metadata(ObjectName, Arc<Metadata>),
+    Body(Json),
+    Status(Option<Json>, Option<Arc<ConditionLedger>>),
+}
+
+/// One read in the making.
+struct Reading<'c> {
+    resources: Resources,
+    values: HashMap<LaneId, Option<Value>>,
+    bytes: usize,
+    from_log: CachedStatement<'c>,
+    from_lanes: CachedStatement<'c>,
+}
+
+impl<'c> Reading<'c> {
+    fn new(connection: &'c Connection, resources: Resources) -> rusqlite::Result<Self> {
+        let from_log = connection.prepare_cached(
+            "SELECT at, namespace, name, ledger,
+                CASE ?2 WHEN 0 THEN metadata WHEN 1 THEN body ELSE status END
+             FROM log WHERE revision = ?1",
+        )?;
+        let from_lanes = connection
+            .prepare_cached("SELECT at, namespace, name, ledger, value FROM lanes WHERE id = ?1")?;
+        Ok(Self { resources, values: HashMap::new(), bytes: 0, from_log, from_lanes })
+    }
+
+    fn event(&mut self, entry: &Entry) -> Result<Event, LoadError> {
+        let missing = || {
+            let what = "refers to a value that is not there";
+            corrupt(format!("the event of revision {} {what}", entry.revision))
+        };
+        let removed = entry.wrote & Lane::Removed.bit() != 0;
+        let mut object = self.version(entry, entry.is())?.ok_or_else(missing)?;
+        (object.revision, object.updated_at) = (revision(entry.revision), Timestamp(entry.at));
+        let created = entry.revision == entry.object;
+        let before = if created { None } else { self.version(entry, entry.was)?.map(Arc::new) };
+        let revision = object.revision;
+        Ok(Event { revision, before, object: Arc::new(object), removed })
+    }
+
+    /// The version whose lanes were written at these revisions; nothing when one of them is gone.
+    fn version(&mut self, entry: &Entry, at: [i64; 3]) -> Result<Option<Object>, LoadError> {
+        let resource = self.resources.names.get(&entry.resource).cloned();
+        let resource = resource.ok_or_else(|| {
+            corrupt(format!("the event of revision {} is of no known resource", entry.revision))
+        })?;
+        let [metadata_at, body_at, status_at] = at;
+        let metadata = self.value(LaneId::new(metadata_at, Lane::Metadata))?;
+        let body = self.value(LaneId::new(body_at, Lane::Body))?;
+        let status = self.value(LaneId::new(status_at, Lane::Status))?;
+        let (Some(metadata), Some(body), Some(status)) = (metadata, body, status) else {
+            return Ok(None);
+        };
+        let newest = at.into_iter().max().unwrap_or(0);
+        let written = [(metadata_at, &metadata), (body_at, &body), (status_at, &status)];
+        let updated_at =
+            written.into_iter().find(|(at, _)| *at == newest).map(|(_, value)| value.at);
+        let (
+            LaneValue::Metadata(name, metadata),
+            LaneValue::Body(body),
+            LaneValue::Status(status, ledger),
+        ) = (metadata.lane, body.lane, status.lane)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Object {
+            key: ObjectKey { resource, name },
+            metadata,
+            body,
+            status,
+            ledger,
+            updated_at: updated_at.unwrap_or_default(),
+            revision: revision(newest),
+            created_revision: revision(entry.object),
+            body_revision: revision(body_at),
+            status_revision: revision(status_at),
+        }))
+    }
+
+    /// The value of a lane, from wherever it is; nothing when it has left history.
+    fn value(&mut self, id: LaneId) -> Result<Option<Value>, LoadError> {
+        if let Some(known) = self.values.get(&id) {
+            return Ok(known.clone());
+        }
+        let (lane, at) = (id.lane(), id.revision());
+        let mut bytes = 0;
+        let mut decode = |row: &Row<'_>| Ok(decode(row, id, &mut bytes));
+        let in_log = self.from_log.query_row((at, lane as i64), &mut decode).optional()?;
+        let found = match in_log {
+            Some(found) => Some(found),
+            None => self.from_lanes.query_row([id.0], &mut decode).optional()?,
+        };
+        let value = found.transpose()?;
+        self.bytes += bytes;
+        self.values.insert(id, value.clone());
+        Ok(value)
+    }
+}
+
+fn decode(row: &Row<'_>, id: LaneId, bytes: &mut usize) -> Result<Value, LoadError> {
+    let at = id.revision();
+    let lacks = || corrupt(format!("the value written by revision {at} is missing"));
+    let (ledger, value) = (blob(row, 3)?, blob(row, 4)?);
+    *bytes += ledger.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+    let lane = match id.lane() {
+        Lane::Metadata => {
+            let (namespace, name) = (row.get_ref(1)?, row.get_ref(2)?);
+            let text = |value: rusqlite::types::ValueRef<'_>| Some(Arc::from(value.as_str().ok()?));
+            let namespace = text(namespace).ok_or_else(lacks)?;
+            let name = text(name).ok_or_else(lacks)?;
+            let metadata = row::metadata(value.ok_or_else(lacks)?, at)?;
+            LaneValue::Metadata(ObjectName { namespace, name }, metadata)
+        }
+        Lane::Body => LaneValue::Body(value.map(row::json).ok_or_else(lacks)?),
+        Lane::Status | Lane::Removed => {
+            let ledger = ledger.map(|text| row::ledger(text, at)).transpose()?;
+            LaneValue::Status(value.map(row::json), ledger)
+        }
+    };
+    Ok(Value { at: Timestamp(row.get(0)?), lane })
+}

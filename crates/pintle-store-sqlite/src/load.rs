@@ -1,0 +1,297 @@
+//! Reading the current objects at start: one pass over the folded lanes, then the unfolded end of
+//! the log.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use pintle_model::{
+    ConditionLedger, GroupResource, Json, Metadata, Object, ObjectKey, ObjectName, Revision,
+    Timestamp,
+};
+use pintle_store::StoreError;
+use rusqlite::{Connection, Row};
+
+use crate::row::{self, COUNTED_BYTES, Lane, LaneId, blob, revision, unreadable};
+
+/// What a store knows when it starts.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) objects: Vec<Arc<Object>>,
+    pub(crate) newest: Revision,
+    pub(crate) marks: Marks,
+    pub(crate) unfolded_bytes: u64,
+    pub(crate) resources: HashMap<GroupResource, i64>,
+    /// By the revision that created an object, the one that wrote its metadata.
+    pub(crate) metadata_at: HashMap<Revision, Revision>,
+}
+
+/// The one row of `marks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marks {
+    pub(crate) folded: Revision,
+    pub(crate) oldest: Revision,
+    pub(crate) folded_bytes: u64,
+}
+
+impl Marks {
+    pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let sql = "SELECT folded, oldest, folded_bytes FROM marks";
+        connection.prepare_cached(sql)?.query_one([], |row| {
+            Ok(Self {
+                folded: revision(row.get(0)?),
+                oldest: revision(row.get(1)?),
+                folded_bytes: row.get::<_, i64>(2)?.unsigned_abs(),
+            })
+        })
+    }
+}
+
+/// Why loading failed: SQLite could not read, or what it read does not fit together.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    Sqlite(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for LoadError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<StoreError> for LoadError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<LoadError> for StoreError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Sqlite(error) => unreadable(&error),
+            LoadError::Store(error) => error,
+        }
+    }
+}
+
+pub(crate) fn load(connection: &Connection) -> Result<Loaded, LoadError> {
+    let marks = Marks::read(connection)?;
+    let resources = resources(connection)?;
+    let mut loading = Loading::new(&resources);
+    loading.read_lanes(connection)?;
+    let (newest, unfolded_bytes) = loading.replay(connection, marks.folded)?;
+    let (objects, metadata_at) = loading.finish()?;
+    Ok(Loaded { objects, newest, marks, unfolded_bytes, resources, metadata_at })
+}
+
+/// The numbers of the resources.
+pub(crate) fn resources(connection: &Connection) -> rusqlite::Result<HashMap<GroupResource, i64>> {
+    let mut statement = connection.prepare("SELECT name, id FROM resources")?;
+    let rows = statement.query_map([], |row| {
+        Ok((GroupResource::from_text(row.get_ref(0)?.as_str()?), row.get(1)?))
+    })?;
+    rows.collect()
+}
+
+/// The lanes of one object, as far as they have been read.
+#[derive(Debug, Default)]
+struct Parts {
+    key: Option<ObjectKey>,
+    metadata: Option<(Arc<Metadata>, i64)>,
+    body: Option<(Json, i64)>,
+    status: Option<(Option<Json>, i64)>,
+    ledger: Option<Arc<ConditionLedger>>,
+    /// The newest of its revisions, and when that was written.
+    newest: i64,
+    at: i64,
+}
+
+/// The columns of one lane value; which of them mean something depends on the lane.
+struct Columns<'r> {
+    resource: Option<i64>,
+    namespace: Option<&'r str>,
+    name: Option<&'r str>,
+    ledger: Option<&'r [u8]>,
+    value: Option<&'r [u8]>,
+}
+
+struct Loading {
+    resources: HashMap<i64, GroupResource>,
+    namespaces: HashSet<Arc<str>>,
+    objects: HashMap<i64, Parts>,
+}
+
+impl Loading {
+    fn new(resources: &HashMap<GroupResource, i64>) -> Self {
+        let resources = resources.iter().map(|(name, number)| (*number, name.clone())).collect();
+        Self { resources, namespaces: HashSet::new(), objects: HashMap::new() }
+    }
+
+    /// Ids grow with revisions, so of a lane the last value read is the newest.
+    fn read_lanes(&mut self, connection: &Connection) -> Result<(), LoadError> {
+        let mut statement = connection.prepare(
+            "SELECT id, object, at, resource, namespace, name, ledger, value FROM lanes ORDER BY id",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let columns = Columns {
+                resource: row.get(3)?,
+                namespace: row.get_ref(4)?.as_str_or_null().map_err(rusqlite::Error::from)?,
+                name: row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?,
+                ledger: blob(row, 6)?,
+                value: blob(row, 7)?,
+            };
+            self.put(LaneId(row.get(0)?), row.get(1)?, row.get(2)?, &columns)?;
+        }
+        Ok(())
+    }
+
+    /// Applies the log after `folded`; hands back the newest revision and the bytes of the rows.
+    fn replay(
+        &mut self,
+        connection: &Connection,
+        folded: Revision,
+    ) -> Result<(Revision, u64), LoadError> {
+        let mut statement = connection.prepare(&format!(
+            "SELECT revision, object, at, wrote, resource, namespace, name, metadata, ledger,
+                status, body, {COUNTED_BYTES} FROM log WHERE revision > ?1 ORDER BY revision"
+        ))?;
+        let mut rows = statement.query([row::sql(folded)])?;
+        let (mut newest, mut bytes) = (folded, 0);
+        while let Some(row) = rows.next()? {
+            let found = revision(row.get(0)?);
+            if found != newest.next() {
+                let missing = newest.next();
+                return Err(corrupt(format!("the log goes on at {found}, not at {missing}")).into());
+            }
+            self.replay_row(row)?;
+            newest = found;
+            bytes += row.get::<_, i64>(11)?.unsigned_abs();
+        }
+        Ok((newest, bytes))
+    }
+
+    fn replay_row(&mut self, row: &Row<'_>) -> Result<(), LoadError> {
+        let (revision, object, at): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let wrote: i64 = row.get(3)?;
+        if revision != object && !self.objects.contains_key(&object) {
+            return Err(corrupt(format!("revision {revision} changes an unknown object")).into());
+        }
+        for lane in [Lane::Metadata, Lane::Body, Lane::Status, Lane::Removed] {
+            if wrote & lane.bit() == 0 {
+                continue;
+            }
+            let value = match lane {
+                Lane::Metadata => blob(row, 7)?,
+                Lane::Status => blob(row, 9)?,
+                Lane::Body => blob(row, 10)?,
+                Lane::Removed => None,
+            };
+            let columns = Columns {
+                resource: row.get(4)?,
+                namespace: row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?,
+                name: row.get_ref(6)?.as_str_or_null().map_err(rusqlite::Error::from)?,
+                ledger: blob(row, 8)?,
+                value,
+            };
+            self.put(LaneId::new(revision, lane), object, at, &columns)?;
+        }
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        id: LaneId,
+        object: i64,
+        at: i64,
+        columns: &Columns<'_>,
+    ) -> Result<(), StoreError> {
+        let written = id.revision();
+        let lacks = || corrupt(format!("the value written by revision {written} is missing"));
+        let key = match id.lane() {
+            Lane::Metadata => Some(self.key(columns).ok_or_else(lacks)?),
+            Lane::Body | Lane::Status | Lane::Removed => None,
+        };
+        let parts = self.objects.entry(object).or_default();
+        if written > parts.newest {
+            (parts.newest, parts.at) = (written, at);
+        }
+        match id.lane() {
+            Lane::Metadata => {
+                let text = columns.value.ok_or_else(lacks)?;
+                parts.metadata = Some((row::metadata(text, written)?, written));
+                if parts.key.is_none() {
+                    parts.key = key;
+                }
+            }
+            Lane::Body => {
+                parts.body = Some((columns.value.map(row::json).ok_or_else(lacks)?, written));
+            }
+            Lane::Status => {
+                let ledger = columns.ledger.map(|text| row::ledger(text, written)).transpose()?;
+                parts.ledger = ledger;
+                parts.status = Some((columns.value.map(row::json), written));
+            }
+            Lane::Removed => {
+                self.objects.remove(&object);
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, columns: &Columns<'_>) -> Option<ObjectKey> {
+        let resource = self.resources.get(&columns.resource?)?.clone();
+        let namespace = self.interned(columns.namespace?);
+        Some(ObjectKey { resource, name: ObjectName { namespace, name: columns.name?.into() } })
+    }
+
+    /// Many objects share few namespaces.
+    fn interned(&mut self, namespace: &str) -> Arc<str> {
+        if let Some(known) = self.namespaces.get(namespace) {
+            return Arc::clone(known);
+        }
+        let namespace: Arc<str> = namespace.into();
+        self.namespaces.insert(Arc::clone(&namespace));
+        namespace
+    }
+
+    #[expect(clippy::type_complexity, reason = "the two halves of what loading is for")]
+    fn finish(self) -> Result<(Vec<Arc<Object>>, HashMap<Revision, Revision>), StoreError> {
+        let mut objects = Vec::with_capacity(self.objects.len());
+        let mut metadata_at = HashMap::with_capacity(self.objects.len());
+        for (created, parts) in self.objects {
+            let lacks =
+                || corrupt(format!("the object created at revision {created} has a lane missing"));
+            let (object, written) = parts.finish(created).ok_or_else(lacks)?;
+            metadata_at.insert(object.created_revision, written);
+            objects.push(Arc::new(object));
+        }
+        Ok((objects, metadata_at))
+    }
+}
+
+impl Parts {
+    /// The object, and which revision wrote its metadata.
+    fn finish(self, created: i64) -> Option<(Object, Revision)> {
+        let (metadata, metadata_at) = self.metadata?;
+        let (body, body_at) = self.body?;
+        let (status, status_at) = self.status?;
+        let object = Object {
+            key: self.key?,
+            metadata,
+            body,
+            status,
+            ledger: self.ledger,
+            updated_at: Timestamp(self.at),
+            revision: revision(self.newest),
+            created_revision: revision(created),
+            body_revision: revision(body_at),
+            status_revision: revision(status_at),
+        };
+        Some((object, revision(metadata_at)))
+    }
+}
+
+pub(crate) fn corrupt(what: String) -> StoreError {
+    StoreError::Corrupt(what)
+}
