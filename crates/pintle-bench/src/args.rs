@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// What this machine and this generator reach against a constant answer
     Ceiling(CeilingArgs),
+    /// What the store reaches with nobody in front of it: durable status changes
+    ///
+    /// The store runs inside the generator, so its CPU time is in the generator's column.
+    Store(StoreArgs),
     /// PUT of whole statuses
     StatusPut(StatusPutArgs),
     /// Merge PATCH of one status field
@@ -44,9 +48,13 @@ pub(crate) enum Command {
 /// Which server.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
-    /// A running server, as <http://127.0.0.1:8080> (this machine only). Objects made on it are
-    /// deleted afterwards. Without it, a server is started
-    #[arg(long, conflicts_with_all = ["server", "resources", "work_dir"])]
+    // Given as text, because the URL would have to be in brackets in a comment.
+    #[arg(
+        long,
+        conflicts_with_all = ["server", "resources", "work_dir"],
+        help = "A running server on this machine, as http://127.0.0.1:8080. Objects made on it are \
+                deleted afterwards. Without it, a server is started"
+    )]
     pub(crate) url: Option<Target>,
     /// The process of the running server, to report its CPU time
     #[arg(long, requires = "url")]
@@ -143,6 +151,21 @@ pub(crate) struct CeilingArgs {
     pub(crate) status_bytes: u32,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
+    /// Where its data goes while it runs: on a real disk, or flushing costs nothing
+    #[arg(long, default_value = "target", value_name = "DIR")]
+    pub(crate) work_dir: PathBuf,
+    /// How large an object is with its status, about
+    #[arg(long, default_value_t = 1_800, value_parser = value_parser!(u32).range(1_000..=1_048_576))]
+    pub(crate) object_bytes: u32,
+    /// How large a status is
+    #[arg(long, default_value_t = 370, value_parser = value_parser!(u32).range(330..=262_144))]
+    pub(crate) status_bytes: u32,
+}
+
 /// How wide a fan-out.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FanOutArgs {
@@ -181,10 +204,6 @@ pub(crate) struct RunArgs {
     /// How many objects of 1.5 kB to measure memory and start-up with
     #[arg(long, default_value_t = 100_000, value_parser = value_parser!(u32).range(0..=1_000_000))]
     pub(crate) objects: u32,
-    /// Durable changes a second that the store alone reaches, by connection count, as 1=4800,16=18000;
-    /// without it the ceiling is the constant server alone
-    #[arg(long, value_delimiter = ',', value_parser = store_rate)]
-    pub(crate) store_rate: Vec<StoreRate>,
     /// A rough run of about a minute: 1 second each with 1 and 64 connections, 100 watchers, 10,000
     /// objects
     #[arg(long, conflicts_with_all = ["connections", "seconds", "warmup", "watchers", "objects"])]
@@ -193,15 +212,8 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConstantServerArgs {
-    #[arg(long)]
+    #[arg(long, value_parser = value_parser!(u32).range(2..=16_777_216))]
     pub(crate) answer_bytes: u32,
-}
-
-/// What the store alone reaches with so many committing at once.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct StoreRate {
-    pub(crate) connections: u16,
-    pub(crate) per_second: f64,
 }
 
 const SECONDS_MAX: f64 = 3_600.0;
@@ -229,18 +241,6 @@ fn plural(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("must be a plural name as in devices or devices.infra.example.io".to_owned())
-    }
-}
-
-fn store_rate(text: &str) -> Result<StoreRate, String> {
-    let wrong = || format!("{text:?} is not CONNECTIONS=RATE, as in 64=26000");
-    let (connections, rate) = text.split_once('=').ok_or_else(wrong)?;
-    let connections = connections.parse().map_err(|_| wrong())?;
-    let per_second: f64 = rate.parse().map_err(|_| wrong())?;
-    if per_second.is_finite() && per_second > 0.0 {
-        Ok(StoreRate { connections, per_second })
-    } else {
-        Err(wrong())
     }
 }
 
@@ -280,11 +280,6 @@ mod tests {
         assert!(args.if_match);
         assert_eq!(args.load.pace.connections, [1, 16]);
         assert_eq!(args.load.pace.seconds, Duration::from_millis(500));
-
-        let line = "pintle-bench run --store-rate 1=4800,64=26000.5";
-        let Ok(Command::Run(args)) = parse(line) else { panic!("{line}") };
-        let expected = StoreRate { connections: 64, per_second: 26_000.5 };
-        assert_eq!(args.store_rate.last(), Some(&expected));
     }
 
     #[test]
@@ -300,8 +295,6 @@ mod tests {
             ("get --warmup=-1", "--warmup"),
             ("get --kind ../etc", "--kind"),
             ("get --objects 1000001", "--objects"),
-            ("run --store-rate 64", "CONNECTIONS=RATE"),
-            ("run --store-rate 64=-1", "CONNECTIONS=RATE"),
             ("run --quick --seconds 3", "--quick"),
         ];
         for (line, named) in cases {

@@ -2,25 +2,32 @@
 
 use std::time::Duration;
 
-use crate::args::{CeilingArgs, Command, FanOutArgs, LoadArgs, ObjectArgs, PaceArgs, WatchArgs};
-use crate::connection;
+use crate::args::{
+    CeilingArgs, Command, FanOutArgs, LoadArgs, ObjectArgs, PaceArgs, StoreArgs, WatchArgs,
+};
 use crate::constant;
-use crate::error::{BenchError, Result};
-use crate::load::{self, Measured, Pace};
+use crate::error::Result;
+use crate::load::{Measured, Pace};
 use crate::objects::{self, Created};
-use crate::operation::{OBJECTS_PER_CONNECTION, Operation, Requests, per_connection};
-use crate::output::{progress, report};
+use crate::operation::{OBJECTS_PER_CONNECTION, Operation, per_connection};
+use crate::output::report;
 use crate::report::{load_table, watch_table};
+use crate::scenario::{Load, measure, probe, sound, store_alone};
 use crate::server::{Server, Subject};
 use crate::session::Session;
+use crate::store::Sizes;
 use crate::suite;
-use crate::watch::{self, FanOut};
+use crate::watch::{self, Delivered, FanOut};
+
+/// A measurement and what reports call it.
+type Row = (&'static str, Measured);
 
 /// Does what the command line says.
 pub(crate) async fn run(command: Command) -> Result<()> {
     match command {
         Command::Run(args) => suite::run(args).await,
         Command::Ceiling(args) => ceiling(&args).await,
+        Command::Store(args) => store(&args).await,
         Command::StatusPut(args) => {
             let status_bytes = size(args.load.objects.status_bytes);
             let operation = Operation::StatusPut { if_match: args.if_match, status_bytes };
@@ -83,37 +90,21 @@ async fn ceiling(args: &CeilingArgs) -> Result<()> {
     finish(&rows)
 }
 
-/// What to send where.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Load<'a> {
-    /// What reports call it.
-    pub(crate) name: &'static str,
-    pub(crate) subject: &'a Subject,
-    pub(crate) plural: &'a str,
-    pub(crate) operation: Operation,
-    pub(crate) objects: &'a [Created],
-    pub(crate) pace: Pace,
-}
-
-/// Measures a load over so many connections.
-pub(crate) async fn measure(load: &Load<'_>, connections: u16) -> Result<Measured> {
-    progress(format_args!("{}, connections: {connections}", load.name));
-    let requests = per_connection(
-        load.subject,
-        load.plural,
-        load.operation,
-        load.objects,
-        usize::from(connections),
-    )?;
-    load::measure(load.subject, load.pace, requests).await
+async fn store(args: &StoreArgs) -> Result<()> {
+    let sizes = Sizes {
+        object_bytes: size(args.object_bytes),
+        status_bytes: size(args.status_bytes.min(args.object_bytes)),
+    };
+    let mut rows = Vec::new();
+    for &committers in &args.pace.connections {
+        let measured = store_alone(&args.work_dir, committers, sizes, args.pace.pace()).await?;
+        rows.push(("store alone", measured));
+    }
+    finish(&rows)
 }
 
 /// Measures a load with each number of connections in turn.
-async fn measure_each(
-    load: &Load<'_>,
-    connections: &[u16],
-    rows: &mut Vec<(&'static str, Measured)>,
-) -> Result<()> {
+async fn measure_each(load: &Load<'_>, connections: &[u16], rows: &mut Vec<Row>) -> Result<()> {
     for &connections in connections {
         rows.push((load.name, measure(load, connections).await?));
     }
@@ -123,69 +114,71 @@ async fn measure_each(
 async fn load_server(args: &LoadArgs, operation: Operation) -> Result<()> {
     let session = Session::open(&args.server).await?;
     let count = args.pace.connections_max() * OBJECTS_PER_CONNECTION;
-    let objects = create(&session.subject, &args.objects, count).await?;
-    let load = Load {
-        name: operation.name(),
-        subject: &session.subject,
-        plural: &args.objects.plural,
-        operation,
-        objects: &objects,
-        pace: args.pace.pace(),
-    };
+    let objects = create(&session.subject, &args.objects, count, operation).await?;
+    let measured = load_objects(&session.subject, args, operation, &objects).await;
+    session.close(objects).await?;
+    finish(&measured?)
+}
+
+async fn load_objects(
+    subject: &Subject,
+    args: &LoadArgs,
+    operation: Operation,
+    objects: &[Created],
+) -> Result<Vec<Row>> {
+    let plural = &args.objects.plural;
+    probe(subject, plural, objects, size(args.objects.status_bytes)).await?;
+    let pace = args.pace.pace();
+    let load = Load { name: operation.name(), subject, plural, operation, objects, pace };
     let mut rows = Vec::new();
     measure_each(&load, &args.pace.connections, &mut rows).await?;
-    session.close(objects).await?;
-    finish(&rows)
+    Ok(rows)
 }
 
 async fn watch(args: &WatchArgs) -> Result<()> {
     let session = Session::open(&args.server).await?;
-    let writers = usize::from(args.fan_out.writers);
-    let objects = create(&session.subject, &args.objects, writers * OBJECTS_PER_CONNECTION).await?;
-    let fan_out = args.fan_out.fan_out(args.seconds);
-    let put =
-        Operation::StatusPut { if_match: false, status_bytes: size(args.objects.status_bytes) };
-    let plural = &args.objects.plural;
-    let requests = per_connection(&session.subject, plural, put, &objects, writers)?;
-    let delivered = watch::measure(&session.subject, plural, fan_out, requests).await?;
+    let status_bytes = size(args.objects.status_bytes);
+    let put = Operation::StatusPut { if_match: false, status_bytes };
+    let count = usize::from(args.fan_out.writers) * OBJECTS_PER_CONNECTION;
+    let objects = create(&session.subject, &args.objects, count, put).await?;
+    let delivered = watch_objects(&session.subject, args, put, &objects).await;
     session.close(objects).await?;
+    let delivered = delivered?;
     report(&watch_table(&delivered))?;
     sound(delivered.is_sound())
 }
 
-/// Creates the objects that are asked for, at least `count`, and proves on the last that the server
-/// takes our writes: an error then says what it does not like.
-async fn create(subject: &Subject, args: &ObjectArgs, count: usize) -> Result<Vec<Created>> {
-    let object_bytes = size(args.object_bytes - args.status_bytes.min(args.object_bytes));
-    let count = count.max(size(args.objects)) + 1;
-    let objects = objects::create(subject, &args.plural, count, object_bytes).await?;
-    probe(subject, &args.plural, &objects, size(args.status_bytes)).await?;
-    Ok(objects)
-}
-
-/// Writes the status of the last object, which no load touches; how large the answer is.
-pub(crate) async fn probe(
+async fn watch_objects(
     subject: &Subject,
-    plural: &str,
+    args: &WatchArgs,
+    put: Operation,
     objects: &[Created],
-    status_bytes: usize,
-) -> Result<usize> {
-    let last = objects.last().map(std::slice::from_ref).unwrap_or_default();
-    let put = Operation::StatusPut { if_match: true, status_bytes };
-    let request = Requests::new(subject, plural, put, last)?.next();
-    let doing = "writing a status";
-    let answer = connection::exchange_once(subject.target.address, request, doing).await?;
-    Ok(answer.expect_success(doing)?.body.len())
+) -> Result<Delivered> {
+    let plural = &args.objects.plural;
+    probe(subject, plural, objects, size(args.objects.status_bytes)).await?;
+    let writers = usize::from(args.fan_out.writers);
+    let requests = per_connection(subject, plural, put, objects, writers)?;
+    watch::measure(subject, plural, args.fan_out.fan_out(args.seconds), requests).await
 }
 
-fn finish(rows: &[(&str, Measured)]) -> Result<()> {
+/// Creates the objects that are asked for, at least `count`, and one more to [`probe`] with. What
+/// an operation reads has its size at once, what it writes a status to has it with the status.
+async fn create(
+    subject: &Subject,
+    args: &ObjectArgs,
+    count: usize,
+    operation: Operation,
+) -> Result<Vec<Created>> {
+    let status_bytes = match operation {
+        Operation::StatusPut { .. } | Operation::StatusPatch => args.status_bytes,
+        Operation::Get | Operation::List { .. } => 0,
+    };
+    let object_bytes = size(args.object_bytes.saturating_sub(status_bytes));
+    let count = count.max(size(args.objects)) + 1;
+    objects::create(subject, &args.plural, count, object_bytes).await
+}
+
+fn finish(rows: &[Row]) -> Result<()> {
     report(&load_table(rows))?;
     sound(rows.iter().all(|(_, measured)| measured.tally.faults.is_empty()))
-}
-
-/// Numbers with failures in them are printed, but not passed off as results.
-pub(crate) fn sound(sound: bool) -> Result<()> {
-    let unsound =
-        || BenchError::Unsound("requests failed or events were lost; see the table".to_owned());
-    sound.then_some(()).ok_or_else(unsound)
 }

@@ -96,6 +96,15 @@ impl fmt::Display for Faults {
 }
 
 impl Tally {
+    /// Counts a request that began at `started` and is done now, if all of it was in the window.
+    pub(crate) fn succeeded(&mut self, window: Window, started: Instant, bytes: u64) {
+        let finished = Instant::now();
+        if started >= window.measure_from && finished <= window.until {
+            self.latency.record(finished - started);
+            self.bytes += bytes;
+        }
+    }
+
     fn merge(&mut self, other: &Self) {
         self.latency.merge(&other.latency);
         self.bytes += other.bytes;
@@ -121,10 +130,18 @@ impl Measured {
     }
 }
 
+/// When to count.
 #[derive(Debug, Clone, Copy)]
-struct Window {
+pub(crate) struct Window {
     measure_from: Instant,
     until: Instant,
+}
+
+impl Window {
+    /// Whether there is time for one more request.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        now >= self.until
+    }
 }
 
 /// Sends `requests`, each over a connection of its own, and measures.
@@ -133,18 +150,33 @@ pub(crate) async fn measure(
     pace: Pace,
     requests: Vec<Requests>,
 ) -> Result<Measured> {
-    let connections = requests.len();
+    let address = subject.target.address;
+    let client = |requests| move |window| client(address, requests, window);
+    measure_clients(subject.pid, pace, requests.into_iter().map(client)).await
+}
+
+/// Runs clients of any sort for as long as the pace says, and sums up what they counted.
+pub(crate) async fn measure_clients<C, F>(
+    server: Option<u32>,
+    pace: Pace,
+    clients: impl Iterator<Item = C>,
+) -> Result<Measured>
+where
+    C: FnOnce(Window) -> F,
+    F: Future<Output = Result<Tally>> + Send + 'static,
+{
     let measure_from = Instant::now() + pace.warmup;
     let window = Window { measure_from, until: measure_from + pace.length };
-    let mut clients = JoinSet::new();
-    for requests in requests {
-        clients.spawn(client(subject.target.address, requests, window));
+    let mut running = JoinSet::new();
+    for client in clients {
+        running.spawn(client(window));
     }
+    let connections = running.len();
     sleep_until(window.measure_from).await;
-    let before = Reading::take(subject.pid);
+    let before = Reading::take(server);
     sleep_until(window.until).await;
-    let usage = Reading::take(subject.pid).since(&before);
-    let tally = collect(clients, window.until + ANSWER_GRACE).await?;
+    let usage = Reading::take(server).since(&before);
+    let tally = collect(running, window.until + ANSWER_GRACE).await?;
     Ok(Measured { connections, length: pace.length, tally, usage })
 }
 
@@ -186,19 +218,17 @@ async fn closed_loop(
     loop {
         sender.ready().await?;
         let started = Instant::now();
-        if started >= window.until {
+        if window.is_over(started) {
             return Ok(());
         }
         let response = sender.send_request(requests.next()).await?;
         let status = response.status();
         requests.answered(response.headers());
         let bytes = connection::drain(response.into_body()).await?;
-        let finished = Instant::now();
-        if !status.is_success() {
+        if status.is_success() {
+            tally.succeeded(window, started, bytes);
+        } else {
             tally.faults.add(Fault::Status(status.as_u16()));
-        } else if started >= window.measure_from && finished <= window.until {
-            tally.latency.record(finished - started);
-            tally.bytes += bytes;
         }
     }
 }

@@ -7,7 +7,9 @@
 //!
 //! The files from the bottom up: [`histogram`], [`target`], [`connection`] (one hyper connection),
 //! [`device`] (bodies), [`operation`] (requests), [`objects`] (creating and deleting), [`load`] (a
-//! closed loop), [`watch`] (fan-out), [`server`] (child processes), [`suite`] (all of it).
+//! closed loop), [`watch`] (fan-out), [`store`] (the
+//! store alone), [`server`] (child processes), [`scenario`] (one
+//! measurement), [`suite`] (all of them).
 
 mod args;
 mod commands;
@@ -21,8 +23,10 @@ mod objects;
 mod operation;
 mod output;
 mod report;
+mod scenario;
 mod server;
 mod session;
+mod store;
 mod suite;
 mod target;
 mod usage;

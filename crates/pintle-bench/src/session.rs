@@ -28,7 +28,7 @@ impl Session {
             let subject = Subject { target: target.clone(), pid: args.pid, authorization };
             return Ok(Self { subject, started: None });
         }
-        let data = data_dir(&args.launch)?;
+        let data = data_dir(&args.launch.work_dir)?;
         let server = start(&args.launch, data.path()).await?;
         let subject = Subject { authorization, ..server.subject() };
         Ok(Self { subject, started: Some((server, data)) })
@@ -43,15 +43,21 @@ impl Session {
     }
 }
 
-/// A new directory for a server's data, removed when dropped.
-pub(crate) fn data_dir(args: &LaunchArgs) -> Result<TempDir> {
-    let failed = |source| BenchError::io(format!("cannot use {}", args.work_dir.display()), source);
-    std::fs::create_dir_all(&args.work_dir).map_err(failed)?;
-    tempfile::Builder::new().prefix("pintle-bench-").tempdir_in(&args.work_dir).map_err(failed)
+/// A new directory for the data of a server or a store, removed when dropped.
+pub(crate) fn data_dir(work_dir: &Path) -> Result<TempDir> {
+    let failed = |source| BenchError::io(format!("cannot use {}", work_dir.display()), source);
+    std::fs::create_dir_all(work_dir).map_err(failed)?;
+    tempfile::Builder::new().prefix("pintle-bench-").tempdir_in(work_dir).map_err(failed)
 }
 
 /// Starts a Pintle server on this data.
 pub(crate) async fn start(args: &LaunchArgs, data: &Path) -> Result<Server> {
+    if !args.server.is_file() {
+        return Err(BenchError::Refused(format!(
+            "there is no server at {}; build it with `cargo build --release`, or name one with --server",
+            args.server.display()
+        )));
+    }
     progress(format_args!("starting {}", args.server.display()));
     let mut command = Command::new(&args.server);
     command.arg("serve").arg(&args.resources).arg("--data-dir").arg(data);

@@ -1,15 +1,15 @@
 //! The whole suite: everything a server is compared with is run beside it, one right after the other.
 //!
-//! For each number of connections: the constant server's PUT rate (a), the server's status PUT rate,
-//! the constant server's GET rate, the server's GET rate. What a server can reach at most is
-//! `1 / (1/a + 1/b)`, the time of a request plus the time of a durable change (b).
+//! For each number of connections: the constant server's PUT rate (a), the rate of durable changes of
+//! the store alone (b), the server's status PUT rate, the constant server's GET rate, the server's. What a server can reach at most is
+//! `1 / (1/a + 1/b)`: the time of a request plus the time of a durable change.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::args::{RunArgs, StoreRate};
-use crate::commands::{Load, measure, probe, size, sound};
+use crate::args::RunArgs;
+use crate::commands::size;
 use crate::constant;
 use crate::error::Result;
 use crate::load::Measured;
@@ -17,16 +17,17 @@ use crate::objects::{self, Created};
 use crate::operation::{OBJECTS_PER_CONNECTION, Operation, per_connection};
 use crate::output::report;
 use crate::report::{self as text, Table, load_table, section, watch_table};
+use crate::scenario::{Load, measure, probe, sound, store_alone};
 use crate::server::{Server, Subject};
 use crate::session;
+use crate::store::Sizes;
 use crate::usage::resident_bytes;
 use crate::watch::{self, Delivered};
 
 /// The resource of `examples/devices`.
 const PLURAL: &str = "devices";
 /// An object with its status, about; the sizes of the measurements in the design notes.
-const OBJECT_BYTES: usize = 1_800;
-const STATUS_BYTES: usize = 370;
+const SIZES: Sizes = Sizes { object_bytes: 1_800, status_bytes: 370 };
 /// An object without a status, where memory and start-up are measured.
 const STORED_OBJECT_BYTES: usize = 1_500;
 /// A process that has nothing to do is given so long to let go of memory.
@@ -36,6 +37,7 @@ const REST: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Row {
     constant_put: Measured,
+    store: Measured,
     put: Measured,
     constant_get: Measured,
     get: Measured,
@@ -72,7 +74,7 @@ fn quick(mut args: RunArgs) -> RunArgs {
 
 /// Requests and fan-out, on a server that was just started.
 async fn under_load(args: &RunArgs, at_rest: &mut Vec<AtRest>) -> Result<(Vec<Row>, Delivered)> {
-    let data = session::data_dir(&args.launch)?;
+    let data = session::data_dir(&args.launch.work_dir)?;
     let server = session::start(&args.launch, data.path()).await?;
     let subject = server.subject();
     at_rest.push(rest("empty", Some(server.ready_after), &subject).await);
@@ -80,8 +82,9 @@ async fn under_load(args: &RunArgs, at_rest: &mut Vec<AtRest>) -> Result<(Vec<Ro
     let writers = usize::from(args.fan_out.writers);
     let connections = args.pace.connections_max().max(writers);
     let count = connections * OBJECTS_PER_CONNECTION + 1;
-    let objects = objects::create(&subject, PLURAL, count, OBJECT_BYTES - STATUS_BYTES).await?;
-    let answer_bytes = probe(&subject, PLURAL, &objects, STATUS_BYTES).await?;
+    let objects =
+        objects::create(&subject, PLURAL, count, SIZES.object_bytes - SIZES.status_bytes).await?;
+    let answer_bytes = probe(&subject, PLURAL, &objects, SIZES.status_bytes).await?;
     let constant = Server::start(constant::command(answer_bytes)?).await?;
     let mut rows = Vec::new();
     for &connections in &args.pace.connections {
@@ -104,7 +107,7 @@ fn watch_length(args: &RunArgs) -> Duration {
 }
 
 const fn status_put() -> Operation {
-    Operation::StatusPut { if_match: false, status_bytes: STATUS_BYTES }
+    Operation::StatusPut { if_match: false, status_bytes: SIZES.status_bytes }
 }
 
 async fn row(
@@ -123,16 +126,17 @@ async fn row(
         pace: args.pace.pace(),
     };
     let constant_put = measure(&load("constant PUT", constant, status_put()), connections).await?;
+    let store = store_alone(&args.launch.work_dir, connections, SIZES, args.pace.pace()).await?;
     let put = measure(&load("status PUT", server, status_put()), connections).await?;
     let constant_get =
         measure(&load("constant GET", constant, Operation::Get), connections).await?;
     let get = measure(&load("GET", server, Operation::Get), connections).await?;
-    Ok(Row { constant_put, put, constant_get, get })
+    Ok(Row { constant_put, store, put, constant_get, get })
 }
 
 /// Memory and start-up with as many objects as were asked for.
 async fn with_many_objects(args: &RunArgs, at_rest: &mut Vec<AtRest>) -> Result<()> {
-    let data = session::data_dir(&args.launch)?;
+    let data = session::data_dir(&args.launch.work_dir)?;
     let server = session::start(&args.launch, data.path()).await?;
     let subject = server.subject();
     objects::create(&subject, PLURAL, size(args.objects), STORED_OBJECT_BYTES).await?;
@@ -159,19 +163,14 @@ impl Row {
     }
 }
 
-/// What both together leave, one after the other; without a store, what the one leaves.
-fn ceiling(constant: f64, store: Option<f64>) -> f64 {
-    store.map_or(constant, |store| 1.0 / (1.0 / constant + 1.0 / store))
-}
-
-fn store_rate(rates: &[StoreRate], connections: usize) -> Option<f64> {
-    let rate = rates.iter().find(|rate| usize::from(rate.connections) == connections)?;
-    Some(rate.per_second)
+/// What both together leave, one after the other.
+fn ceiling(constant: f64, store: f64) -> f64 {
+    1.0 / (1.0 / constant + 1.0 / store)
 }
 
 fn written(args: &RunArgs, rows: &[Row], delivered: &Delivered, at_rest: &[AtRest]) -> String {
     let mut report = String::new();
-    section(&mut report, "Ratios", &ratios(rows, &args.store_rate));
+    section(&mut report, "Ratios", &ratios(rows));
     let all: Vec<_> = rows.iter().flat_map(Row::named).collect();
     section(&mut report, "Requests", &load_table(&all));
     section(&mut report, "Watch", &watch_table(delivered));
@@ -181,9 +180,10 @@ fn written(args: &RunArgs, rows: &[Row], delivered: &Delivered, at_rest: &[AtRes
 }
 
 impl Row {
-    fn named(&self) -> [(&'static str, Measured); 4] {
+    fn named(&self) -> [(&'static str, Measured); 5] {
         [
             ("constant PUT", self.constant_put.clone()),
+            ("store alone", self.store.clone()),
             ("status PUT", self.put.clone()),
             ("constant GET", self.constant_get.clone()),
             ("GET", self.get.clone()),
@@ -191,7 +191,7 @@ impl Row {
     }
 }
 
-fn ratios(rows: &[Row], store: &[StoreRate]) -> String {
+fn ratios(rows: &[Row]) -> String {
     let mut table = Table::new(&[
         "connections",
         "a: constant PUT/s",
@@ -205,12 +205,12 @@ fn ratios(rows: &[Row], store: &[StoreRate]) -> String {
     ]);
     for row in rows {
         let constant = row.constant_put.per_second();
-        let store = store_rate(store, row.put.connections);
+        let store = row.store.per_second();
         let ceiling = ceiling(constant, store);
         table.row(&[
             row.put.connections.to_string(),
             text::count(constant),
-            store.map_or_else(|| "-".to_owned(), text::count),
+            text::count(store),
             text::count(ceiling),
             text::count(row.put.per_second()),
             text::percent(row.put.per_second() / ceiling),
@@ -239,9 +239,10 @@ fn conditions(args: &RunArgs) -> String {
     format!(
         "\n{cores} cores, shared by generator and server; {} s each after {} s of warm-up; plain \
          HTTP/1.1 keep-alive on loopback, {OBJECTS_PER_CONNECTION} objects a connection, status body \
-         {STATUS_BYTES} B.\n",
+         {} B.\n",
         args.pace.seconds.as_secs_f64(),
         args.pace.warmup.as_secs_f64(),
+        SIZES.status_bytes,
     )
 }
 
@@ -258,28 +259,19 @@ mod tests {
         Measured { connections: 64, length, tally, usage: Usage::default() }
     }
 
-    fn row_of(constant_put: u64, put: u64, constant_get: u64, get: u64) -> Row {
-        Row {
-            constant_put: measured(constant_put),
-            put: measured(put),
-            constant_get: measured(constant_get),
-            get: measured(get),
-        }
-    }
-
-    fn check(store: &[StoreRate], expected: &str) {
-        let table = ratios(&[row_of(40_000, 10_000, 70_000, 35_000)], store);
-        assert_eq!(table.lines().nth(2), Some(expected));
-    }
-
     #[test]
     fn the_ceiling_is_the_sum_of_both_times() {
-        let rate = |connections| StoreRate { connections, per_second: 40_000.0 };
-        check(
-            &[rate(1), rate(64)],
-            "| 64 | 40,000 | 40,000 | 20,000 | 10,000 | 50 % | 70,000 | 35,000 | 50 % |",
+        let row = Row {
+            constant_put: measured(40_000),
+            store: measured(40_000),
+            put: measured(10_000),
+            constant_get: measured(70_000),
+            get: measured(35_000),
+        };
+        assert_eq!(
+            ratios(&[row]).lines().nth(2),
+            Some("| 64 | 40,000 | 40,000 | 20,000 | 10,000 | 50 % | 70,000 | 35,000 | 50 % |")
         );
-        check(&[rate(1)], "| 64 | 40,000 | - | 40,000 | 10,000 | 25 % | 70,000 | 35,000 | 50 % |");
     }
 
     #[test]

@@ -17,6 +17,8 @@ use http::Method;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use self::seen::Seen;
+use self::watcher::Watched;
 use crate::connection;
 use crate::error::{BenchError, Result};
 use crate::histogram::Histogram;
@@ -73,6 +75,14 @@ impl Delivered {
     pub(crate) fn is_sound(&self) -> bool {
         let wrongs = [self.missing, self.duplicated, self.disordered, self.cut_off];
         wrongs.iter().all(|&count| count == 0) && self.faults.is_empty()
+    }
+
+    fn add(&mut self, watched: &Watched, acknowledged: &Seen) {
+        self.latency.merge(&watched.latency);
+        self.missing += watched.seen.missing_of(acknowledged);
+        self.duplicated += watched.duplicated;
+        self.disordered += watched.disordered;
+        self.cut_off += u64::from(watched.cut_off);
     }
 }
 
@@ -141,12 +151,7 @@ pub(crate) async fn measure(
         usage,
     };
     for watched in watchers.join_all().await {
-        let watched = watched?;
-        delivered.latency.merge(&watched.latency);
-        delivered.missing += watched.seen.missing_of(&written.acknowledged);
-        delivered.duplicated += watched.duplicated;
-        delivered.disordered += watched.disordered;
-        delivered.cut_off += u64::from(watched.cut_off);
+        delivered.add(&watched?, &written.acknowledged);
     }
     Ok(delivered)
 }

@@ -104,6 +104,7 @@ fn a_write_that_the_server_refuses_stops_the_run_with_its_reason() {
     assert_eq!(output.status.code(), Some(1));
     let text = stderr_of(&output);
     assert!(text.contains("422") && text.contains("not like this"), "{text}");
+    assert_eq!(server.objects(), 0);
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! Single measurements, however they were asked for: by a subcommand or by the suite.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pintle_store::HistoryLimits;
+use pintle_store_sqlite::SqliteStore;
+
+use crate::connection;
+use crate::error::{BenchError, Result};
+use crate::load::{self, Measured, Pace};
+use crate::objects::Created;
+use crate::operation::{Operation, Requests, per_connection};
+use crate::output::progress;
+use crate::server::Subject;
+use crate::session;
+use crate::store::{self, Sizes};
+
+/// What to send where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load<'a> {
+    /// What reports call it.
+    pub(crate) name: &'static str,
+    pub(crate) subject: &'a Subject,
+    pub(crate) plural: &'a str,
+    pub(crate) operation: Operation,
+    pub(crate) objects: &'a [Created],
+    pub(crate) pace: Pace,
+}
+
+/// Measures a load over so many connections.
+pub(crate) async fn measure(load: &Load<'_>, connections: u16) -> Result<Measured> {
+    progress(format_args!("{}, connections: {connections}", load.name));
+    let requests = per_connection(
+        load.subject,
+        load.plural,
+        load.operation,
+        load.objects,
+        usize::from(connections),
+    )?;
+    load::measure(load.subject, load.pace, requests).await
+}
+
+/// Measures a store of its own, which is removed again.
+pub(crate) async fn store_alone(
+    work_dir: &Path,
+    committers: u16,
+    sizes: Sizes,
+    pace: Pace,
+) -> Result<Measured> {
+    progress(format_args!("store alone, committers: {committers}"));
+    let data = session::data_dir(work_dir)?;
+    let opened = SqliteStore::open(data.path(), HistoryLimits::default());
+    let store = opened.map_err(|error| BenchError::Refused(error.to_string()))?;
+    store::measure(Arc::new(store), committers, sizes, pace).await
+}
+
+/// Writes the status of the last object, which no load touches, so that a server that does not take
+/// our writes says why; how large its answer is.
+pub(crate) async fn probe(
+    subject: &Subject,
+    plural: &str,
+    objects: &[Created],
+    status_bytes: usize,
+) -> Result<usize> {
+    let last = objects.last().map(std::slice::from_ref).unwrap_or_default();
+    let put = Operation::StatusPut { if_match: true, status_bytes };
+    let request = Requests::new(subject, plural, put, last)?.next();
+    let doing = "writing a status";
+    let answer = connection::exchange_once(subject.target.address, request, doing).await?;
+    Ok(answer.expect_success(doing)?.body.len())
+}
+
+/// Numbers with failures in them are printed, but not passed off as results.
+pub(crate) fn sound(sound: bool) -> Result<()> {
+    let unsound =
+        || BenchError::Unsound("requests failed or events were lost; see the table".to_owned());
+    sound.then_some(()).ok_or_else(unsound)
+}
