@@ -43,9 +43,17 @@ struct Node {
     additional: Additional,
     items: Option<Schema>,
     list_type: ListType,
-    default: Option<Value>,
+    default: Option<DefaultValue>,
     rules: Rules,
     cel: Vec<ValidationRule>,
+}
+
+/// What stands at a place when nothing was given.
+#[derive(Debug)]
+struct DefaultValue {
+    value: Value,
+    /// The length of its text.
+    bytes: usize,
 }
 
 /// The JSON types that a place accepts.
@@ -178,7 +186,7 @@ impl Schema {
 
     /// What stands here when nothing was given.
     pub fn default_value(&self) -> Option<&Value> {
-        self.0.default.as_ref()
+        self.0.default.as_ref().map(|default| &default.value)
     }
 
     /// What the items of a list are to each other.
@@ -212,6 +220,9 @@ impl Schema {
     /// Drops what the schema does not know and fills in defaults, in place, as Kubernetes does when
     /// it decodes a request. Returns the paths of unknown fields that were dropped (at most 50); nulls
     /// that go because the field is not nullable are not among them.
+    ///
+    /// Defaulting stops when it has added 16 MiB, which is more than any object may have: whoever
+    /// keeps objects refuses such a one for its size.
     pub fn normalize(&self, path: FieldPath<'_>, value: &mut Value) -> Vec<String> {
         normalize::value(self, path, value)
     }

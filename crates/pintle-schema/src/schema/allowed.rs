@@ -1,11 +1,14 @@
 //! The values of an `enum`.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use serde_json::Value;
 
 use super::number::{fingerprint, same};
 
+/// So many values are listed in a message.
+const SHOWN_MAX: usize = 50;
 /// Longer lists are looked up, not walked.
 const WALKED_MAX: usize = 16;
 
@@ -23,9 +26,8 @@ impl Allowed {
         Self { values: values.to_vec(), fingerprints }
     }
 
-    /// In the order of the schema.
-    pub(super) fn values(&self) -> &[Value] {
-        &self.values
+    pub(super) const fn is_everything(&self) -> bool {
+        self.values.is_empty()
     }
 
     pub(super) fn permits(&self, value: &Value) -> bool {
@@ -34,5 +36,15 @@ impl Allowed {
         } else {
             self.fingerprints.contains(&fingerprint(value))
         }
+    }
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("supported values")?;
+        for (index, value) in self.values.iter().take(SHOWN_MAX).enumerate() {
+            write!(f, "{} {value}", if index == 0 { ":" } else { "," })?;
+        }
+        if self.values.len() > SHOWN_MAX { f.write_str(", …") } else { Ok(()) }
     }
 }

@@ -11,12 +11,12 @@ mod structure;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pintle_model::{FieldError, FieldErrorKind, FieldPath};
+use pintle_model::{FieldError, FieldErrorKind, FieldPath, Json};
 use serde_json::Value;
 
 use super::allowed::Allowed;
 use super::pattern::Pattern;
-use super::{Additional, ListType, Logic, Node, Schema, ValueType};
+use super::{Additional, DefaultValue, ListType, Logic, Node, Schema, ValueType};
 use crate::faults::Faults;
 use reader::Place;
 
@@ -24,6 +24,9 @@ use reader::Place;
 const DEPTH_MAX: usize = 100;
 /// The largest declarations in the wild have some twenty thousand places.
 const NODES_MAX: usize = 100_000;
+
+/// Defaults hold the defaults of what is in them, so they can grow with the depth of the schema.
+const DEFAULT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Where a structural schema stands, which is what the fault of a missing type depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,7 @@ pub(crate) struct Compiler {
     large_patterns: usize,
     /// Places that say nothing but their type, which are most of the leaves.
     plain: HashMap<(ValueType, bool), Schema>,
+    default_bytes: usize,
 }
 
 impl Compiler {
@@ -52,6 +56,7 @@ impl Compiler {
             patterns: HashMap::new(),
             large_patterns: 0,
             plain: HashMap::new(),
+            default_bytes: 0,
         }
     }
 
@@ -158,15 +163,20 @@ impl Compiler {
         }
         let mut schema = Schema(Arc::new(node));
         if let Some(default) = default {
-            let value = self.default_value(place.path.field("default"), &schema, default);
+            let default = self.default_value(place.path.field("default"), &schema, default);
             Arc::get_mut(&mut schema.0).expect("made here and not shared yet").default =
-                Some(value);
+                Some(default);
         }
         schema
     }
 
     /// A default must be what the place would make of it, and be valid there.
-    fn default_value(&mut self, path: FieldPath<'_>, schema: &Schema, default: &Value) -> Value {
+    fn default_value(
+        &mut self,
+        path: FieldPath<'_>,
+        schema: &Schema,
+        default: &Value,
+    ) -> DefaultValue {
         let mut value = default.clone();
         if !schema.normalize(path, &mut value).is_empty() {
             self.push(FieldError::invalid(path, default, "must not have unknown fields"));
@@ -174,7 +184,17 @@ impl Compiler {
         for fault in schema.validate(path, &value) {
             self.push(fault);
         }
-        value
+        let bytes = Json::from_value(&value).len();
+        self.default_bytes += bytes;
+        if self.default_bytes > DEFAULT_BYTES_MAX {
+            let detail = format!(
+                "the defaults of a declaration may take at most {DEFAULT_BYTES_MAX} bytes together, \
+                 each with the defaults inside it"
+            );
+            self.push(FieldError::new(path, FieldErrorKind::TooLong, detail));
+            return DefaultValue { value: Value::Null, bytes: 0 };
+        }
+        DefaultValue { value, bytes }
     }
 
     /// The junctors and `enum` of a place. `outer` is the structural schema that they speak about: it
@@ -197,7 +217,7 @@ impl Compiler {
             let nested = Nested { outer, outer_path, int_or_string: false };
             self.nested(place.path.field("not"), document, nested, place.depth + 1)
         });
-        let is_empty = logic.allowed.values().is_empty()
+        let is_empty = logic.allowed.is_everything()
             && logic.all_of.is_empty()
             && logic.any_of.is_empty()
             && logic.one_of.is_empty()

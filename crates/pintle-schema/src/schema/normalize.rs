@@ -12,9 +12,13 @@ use super::{Additional, Node, Schema};
 /// So many dropped paths are reported; the rest is dropped all the same.
 const REPORTED_MAX: usize = 50;
 const REPORTED_BYTES_MAX: usize = 64 * 1024;
+/// A short list of empty objects must not become more than memory holds.
+const ADDED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What a default takes beyond its text, roughly.
+const ADDED_OVERHEAD_BYTES: usize = 64;
 
 pub(super) fn value(schema: &Schema, path: FieldPath<'_>, value: &mut Value) -> Vec<String> {
-    let mut walk = Walk { dropped: Vec::new(), bytes: 0 };
+    let mut walk = Walk::default();
     walk.value(&schema.0, path, value, false);
     walk.dropped
 }
@@ -24,14 +28,16 @@ pub(super) fn fields(
     fields: &mut Map<String, Value>,
     outside: &[&str],
 ) -> Vec<String> {
-    let mut walk = Walk { dropped: Vec::new(), bytes: 0 };
+    let mut walk = Walk::default();
     walk.fields(&schema.0, FieldPath::ROOT, fields, Keep { unknown: false, fields: outside });
     walk.dropped
 }
 
+#[derive(Default)]
 struct Walk {
     dropped: Vec<String>,
-    bytes: usize,
+    dropped_bytes: usize,
+    added_bytes: usize,
 }
 
 /// What stays although the schema does not name it.
@@ -63,7 +69,7 @@ impl Walk {
             return;
         };
         for (index, item) in items.iter_mut().enumerate() {
-            default_null(&schema.0, item);
+            self.default_null(&schema.0, item);
             self.value(&schema.0, path.index(index), item, keep_unknown);
         }
     }
@@ -80,10 +86,29 @@ impl Walk {
         });
         for name in &node.defaulted {
             if !map.contains_key(&**name) && !keep.fields.contains(&&**name) {
-                let default = node.properties.get(name).and_then(|schema| schema.0.default.clone());
+                let default =
+                    node.properties.get(name).and_then(|schema| self.copy_of_default(&schema.0));
                 map.extend(default.map(|default| (name.to_string(), default)));
             }
         }
+    }
+
+    /// A copy of the default, as long as there is room for more.
+    fn copy_of_default(&mut self, node: &Node) -> Option<Value> {
+        let default = node.default.as_ref().filter(|_| self.added_bytes < ADDED_BYTES_MAX)?;
+        self.added_bytes += default.bytes + ADDED_OVERHEAD_BYTES;
+        Some(default.value.clone())
+    }
+
+    /// A null that may not be null becomes the default. Whether there was one to become.
+    fn default_null(&mut self, node: &Node, value: &mut Value) -> bool {
+        let default =
+            (value.is_null() && !node.nullable).then(|| self.copy_of_default(node)).flatten();
+        let found = default.is_some();
+        if let Some(default) = default {
+            *value = default;
+        }
+        found
     }
 
     /// Whether the field stays.
@@ -105,7 +130,7 @@ impl Walk {
                 return false;
             }
         };
-        if value.is_null() && !schema.0.nullable && !default_null(&schema.0, value) {
+        if value.is_null() && !schema.0.nullable && !self.default_null(&schema.0, value) {
             return false;
         }
         self.value(&schema.0, path, value, false);
@@ -113,19 +138,10 @@ impl Walk {
     }
 
     fn report(&mut self, path: FieldPath<'_>) {
-        if self.dropped.len() < REPORTED_MAX && self.bytes < REPORTED_BYTES_MAX {
+        if self.dropped.len() < REPORTED_MAX && self.dropped_bytes < REPORTED_BYTES_MAX {
             let path = path.to_string();
-            self.bytes += path.len();
+            self.dropped_bytes += path.len();
             self.dropped.push(path);
         }
     }
-}
-
-/// A null that may not be null becomes the default. Whether there was one to become.
-fn default_null(node: &Node, value: &mut Value) -> bool {
-    let default = node.default.as_ref().filter(|_| value.is_null() && !node.nullable);
-    if let Some(default) = default {
-        *value = default.clone();
-    }
-    default.is_some()
 }

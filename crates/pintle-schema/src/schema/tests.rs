@@ -360,6 +360,23 @@ fn faults_have_limits() {
 }
 
 #[test]
+fn defaults_have_limits() {
+    let big = "x".repeat(100_000);
+    let item = json!({"type": "object", "properties": {"b": {"type": "string", "default": big}}});
+    let schema = schema(&json!({"type": "array", "items": item}));
+    let mut value = json!({"a": vec![json!({}); 10_000]});
+    schema.normalize(FieldPath::ROOT, &mut value);
+    let filled = value["a"].as_array().unwrap().iter().filter(|item| item["b"].is_string());
+    assert!((160..200).contains(&filled.count()));
+    let nested = (0..20).fold(
+        json!({"type": "string", "default": big}),
+        |inner, _| json!({"type": "object", "default": {}, "properties": {"b": inner}}),
+    );
+    let fault = &Schema::compile(&with_a(&nested)).unwrap_err()[0];
+    assert_eq!(fault.kind, pintle_model::FieldErrorKind::TooLong);
+}
+
+#[test]
 fn schemas_can_be_looked_into() {
     let a = json!({"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"], "default": [],
         "x-kubernetes-validations": [{"rule": "self.size() < 5", "message": "few"}],

@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::fmt;
 
 use pintle_model::{FieldError, FieldErrorKind, FieldPath};
 use serde_json::{Map, Number, Value};
@@ -18,7 +19,7 @@ use super::{
 use crate::faults::Faults;
 
 pub(super) fn value(schema: &Schema, path: FieldPath<'_>, value: &Value) -> Vec<FieldError> {
-    faults(schema, path, Subject::Value(value), Faults::new())
+    faults(schema, path, Subject::Value(value))
 }
 
 pub(super) fn fields(
@@ -26,11 +27,8 @@ pub(super) fn fields(
     fields: &Map<String, Value>,
     outside: &[&str],
 ) -> Vec<FieldError> {
-    faults(schema, FieldPath::ROOT, Subject::Fields { fields, outside }, Faults::new())
+    faults(schema, FieldPath::ROOT, Subject::Fields { fields, outside })
 }
-
-/// So many of the allowed values are listed.
-const ALLOWED_SHOWN_MAX: usize = 50;
 
 /// What is validated.
 #[derive(Clone, Copy)]
@@ -43,15 +41,16 @@ enum Subject<'a> {
     },
 }
 
-fn faults(
-    schema: &Schema,
-    path: FieldPath<'_>,
-    subject: Subject<'_>,
-    faults: Faults,
-) -> Vec<FieldError> {
-    let mut walk = Walk { faults };
+fn faults(schema: &Schema, path: FieldPath<'_>, subject: Subject<'_>) -> Vec<FieldError> {
+    let mut walk = Walk { faults: Faults::new() };
     walk.subject(&schema.0, path, subject);
     walk.faults.into_vec()
+}
+
+fn holds(schema: &Schema, path: FieldPath<'_>, subject: Subject<'_>) -> bool {
+    let mut walk = Walk { faults: Faults::only_whether() };
+    walk.subject(&schema.0, path, subject);
+    walk.faults.is_empty()
 }
 
 struct Walk {
@@ -59,8 +58,13 @@ struct Walk {
 }
 
 impl Walk {
-    fn push(&mut self, fault: FieldError) {
-        self.faults.push(fault);
+    fn push(&mut self, fault: impl FnOnce() -> FieldError) {
+        self.faults.push_with(fault);
+    }
+
+    /// A value that breaks a rule; `rule` follows the words "x in body".
+    fn invalid(&mut self, path: FieldPath<'_>, value: &Value, rule: fmt::Arguments<'_>) {
+        self.push(|| FieldError::invalid(path, value, format!("{} in body {rule}", shown(path))));
     }
 
     fn subject(&mut self, node: &Node, path: FieldPath<'_>, subject: Subject<'_>) {
@@ -80,7 +84,7 @@ impl Walk {
             return;
         }
         if !node.value_type.accepts(value) {
-            return self.push(wrong_type(path, node.value_type.name(), value));
+            return self.push(|| wrong_type(path, node.value_type.name(), value));
         }
         match value {
             Value::Object(map) => self.object(node, path, map, &[]),
@@ -117,7 +121,7 @@ impl Walk {
         }
         for name in &node.rules.required {
             if !map.contains_key(&**name) && !outside.contains(&&**name) {
-                self.push(FieldError::required(path.field(name), ""));
+                self.push(|| FieldError::required(path.field(name), ""));
             }
         }
         if let Some(rules) = &node.rules.count {
@@ -138,13 +142,13 @@ impl Walk {
             match map.get(name) {
                 Some(Value::String(text)) if !text.is_empty() => {}
                 None | Some(Value::String(_)) => {
-                    self.push(FieldError::required(path.field(name), "must not be empty"));
+                    self.push(|| FieldError::required(path.field(name), "must not be empty"));
                 }
-                Some(other) => self.push(wrong_type(path.field(name), "string", other)),
+                Some(other) => self.push(|| wrong_type(path.field(name), "string", other)),
             }
         }
         if let Some(metadata) = map.get("metadata").filter(|metadata| !metadata.is_object()) {
-            self.push(wrong_type(path.field("metadata"), "object", metadata));
+            self.push(|| wrong_type(path.field("metadata"), "object", metadata));
         }
     }
 
@@ -179,55 +183,43 @@ impl Walk {
                 && !seen.insert(fingerprint(&key))
             {
                 let kind = FieldErrorKind::Duplicate;
-                self.push(FieldError::with_value(path.index(index), kind, &key, ""));
+                self.push(|| FieldError::with_value(path.index(index), kind, &key, ""));
             }
         }
     }
 
     fn text(&mut self, rules: &TextRules, path: FieldPath<'_>, text: &str, value: &Value) {
-        let length = (rules.min_length.is_some() || rules.max_length.is_some())
-            .then(|| text.chars().count() as u64);
-        if let (Some(length), Some(min)) = (length, rules.min_length)
-            && length < min
-        {
-            let detail = format!("{} in body should be at least {min} chars long", shown(path));
-            self.push(FieldError::invalid(path, value, detail));
+        let is_bounded = rules.min_length.is_some() || rules.max_length.is_some();
+        let length = if is_bounded { text.chars().count() as u64 } else { 0 };
+        if let Some(min) = rules.min_length.filter(|min| length < *min) {
+            self.invalid(path, value, format_args!("should be at least {min} chars long"));
         }
-        if let (Some(length), Some(max)) = (length, rules.max_length)
-            && length > max
-        {
-            let detail = format!("may not be more than {max} characters");
-            self.push(FieldError::new(path, FieldErrorKind::TooLong, detail));
+        if let Some(max) = rules.max_length.filter(|max| length > *max) {
+            // What is too long is not matched: the bound may be there to keep matching cheap.
+            let detail = || format!("may not be more than {max} characters");
+            return self.push(|| FieldError::new(path, FieldErrorKind::TooLong, detail()));
         }
         if let Some(pattern) = rules.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
-            let detail = format!("{} in body should match '{}'", shown(path), pattern.source());
-            self.push(FieldError::invalid(path, value, detail));
+            self.invalid(path, value, format_args!("should match '{}'", pattern.source()));
         }
         if let Some(format) = rules.format.filter(|format| !format.accepts(text)) {
-            let detail = format!("{} in body must be of type {format}: {value}", shown(path));
-            self.push(FieldError::invalid(path, value, detail));
+            self.invalid(path, value, format_args!("must be of type {format}: {value}"));
         }
     }
 
     fn number(&mut self, rules: &NumberRules, path: FieldPath<'_>, number: &Number, value: &Value) {
-        let mut faults = Vec::new();
         if let Some(width) = rules.format.filter(|width| !width.holds(number)) {
-            faults.push(format!("must be of type {}: \"{number}\"", width.name()));
+            let width = width.name();
+            self.invalid(path, value, format_args!("must be of type {width}: \"{number}\""));
         }
-        if let Some(bound) = rules.minimum.as_ref().filter(|min| !min.allows(number, true)) {
-            let word = if bound.exclusive { "" } else { " or equal to" };
-            faults.push(format!("should be greater than{word} {}", bound.limit));
+        if let Some(min) = rules.minimum.as_ref().filter(|min| !min.allows(number, true)) {
+            self.invalid(path, value, format_args!("should be greater than {min}"));
         }
-        if let Some(bound) = rules.maximum.as_ref().filter(|max| !max.allows(number, false)) {
-            let word = if bound.exclusive { "" } else { " or equal to" };
-            faults.push(format!("should be less than{word} {}", bound.limit));
+        if let Some(max) = rules.maximum.as_ref().filter(|max| !max.allows(number, false)) {
+            self.invalid(path, value, format_args!("should be less than {max}"));
         }
         if let Some(factor) = rules.multiple_of.as_ref().filter(|f| !is_multiple(number, f)) {
-            faults.push(format!("should be a multiple of {factor}"));
-        }
-        for fault in faults {
-            let detail = format!("{} in body {fault}", shown(path));
-            self.push(FieldError::invalid(path, value, detail));
+            self.invalid(path, value, format_args!("should be a multiple of {factor}"));
         }
     }
 
@@ -248,23 +240,18 @@ impl Walk {
     ) {
         let found = Value::from(count);
         if let Some(min) = min.filter(|min| (count as u64) < *min) {
-            let detail = format!("{} in body should have at least {min} {what}", shown(path));
-            self.push(FieldError::invalid(path, &found, detail));
+            self.invalid(path, &found, format_args!("should have at least {min} {what}"));
         }
         if let Some(max) = max.filter(|max| (count as u64) > *max) {
-            let detail = format!("must have at most {max} {what}");
-            self.push(FieldError::with_value(path, FieldErrorKind::TooMany, &found, detail));
+            let detail = || format!("must have at most {max} {what}");
+            let kind = FieldErrorKind::TooMany;
+            self.push(|| FieldError::with_value(path, kind, &found, detail()));
         }
     }
 
     fn not_allowed(&mut self, allowed: &Allowed, path: FieldPath<'_>, value: &Value) {
-        let mut list: Vec<_> =
-            allowed.values().iter().take(ALLOWED_SHOWN_MAX).map(Value::to_string).collect();
-        if allowed.values().len() > ALLOWED_SHOWN_MAX {
-            list.push("…".to_owned());
-        }
-        let detail = format!("supported values: {}", list.join(", "));
-        self.push(FieldError::with_value(path, FieldErrorKind::NotSupported, value, detail));
+        let kind = FieldErrorKind::NotSupported;
+        self.push(|| FieldError::with_value(path, kind, value, allowed.to_string()));
     }
 
     fn junctors(&mut self, logic: &Logic, path: FieldPath<'_>, subject: Subject<'_>) {
@@ -274,36 +261,34 @@ impl Walk {
         if let Some(not) = &logic.not
             && holds(not, path, subject)
         {
-            self.junctor(path, subject, "must not validate the schema (not)");
+            self.junctor(path, subject, format_args!("must not validate the schema (not)"));
         }
         if !logic.any_of.is_empty() && !logic.any_of.iter().any(|s| holds(s, path, subject)) {
-            self.junctor(path, subject, "must validate at least one schema (anyOf)");
+            let rule = format_args!("must validate at least one schema (anyOf)");
+            self.junctor(path, subject, rule);
             self.nearest(&logic.any_of, path, subject);
         }
         if !logic.one_of.is_empty() {
             match logic.one_of.iter().filter(|schema| holds(schema, path, subject)).count() {
                 1 => {}
                 0 => {
-                    let detail = "must validate one and only one schema (oneOf). Found none valid";
-                    self.junctor(path, subject, detail);
+                    let rule = format_args!("{ONE_OF}. Found none valid");
+                    self.junctor(path, subject, rule);
                     self.nearest(&logic.one_of, path, subject);
                 }
                 found => {
-                    let detail = format!(
-                        "must validate one and only one schema (oneOf). Found {found} valid \
-                         alternatives"
-                    );
-                    self.junctor(path, subject, &detail);
+                    let rule = format_args!("{ONE_OF}. Found {found} valid alternatives");
+                    self.junctor(path, subject, rule);
                 }
             }
         }
     }
 
-    fn junctor(&mut self, path: FieldPath<'_>, subject: Subject<'_>, fault: &str) {
-        let detail = format!("\"{}\" {fault}", shown(path));
-        self.push(match subject {
-            Subject::Value(value) => FieldError::invalid(path, value, detail),
-            Subject::Fields { .. } => FieldError::new(path, FieldErrorKind::Invalid, detail),
+    fn junctor(&mut self, path: FieldPath<'_>, subject: Subject<'_>, rule: fmt::Arguments<'_>) {
+        let detail = || format!("\"{}\" {rule}", shown(path));
+        self.push(|| match subject {
+            Subject::Value(value) => FieldError::invalid(path, value, detail()),
+            Subject::Fields { .. } => FieldError::new(path, FieldErrorKind::Invalid, detail()),
         });
     }
 
@@ -315,18 +300,12 @@ impl Walk {
         if self.faults.is_full() {
             return;
         }
-        let nearest = alternatives
-            .iter()
-            .map(|schema| faults(schema, path, subject, Faults::new()))
-            .min_by_key(Vec::len);
+        let nearest =
+            alternatives.iter().map(|schema| faults(schema, path, subject)).min_by_key(Vec::len);
         for fault in nearest.into_iter().flatten() {
-            self.push(fault);
+            self.push(|| fault);
         }
     }
-}
-
-fn holds(schema: &Schema, path: FieldPath<'_>, subject: Subject<'_>) -> bool {
-    faults(schema, path, subject, Faults::first()).is_empty()
 }
 
 /// The values of the key properties; nothing for an item that is no object.
@@ -334,6 +313,15 @@ fn list_key(keys: &[Box<str>], item: &Value) -> Option<Value> {
     let map = item.as_object()?;
     let part = |key: &str| Some((key.to_owned(), map.get(key)?.clone()));
     Some(Value::Object(keys.iter().filter_map(|key| part(key)).collect()))
+}
+
+const ONE_OF: &str = "must validate one and only one schema (oneOf)";
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inclusive = if self.exclusive { "" } else { "or equal to " };
+        write!(f, "{inclusive}{}", self.limit)
+    }
 }
 
 impl Bound {
