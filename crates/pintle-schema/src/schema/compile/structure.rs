@@ -204,13 +204,15 @@ impl Compiler {
             let declared = node.properties.get(name);
             if declared.is_some_and(|schema| !schema.is_string()) {
                 let path = path.key(name);
-                self.push(FieldError::invalid(path.field("type"), &Value::Null, "must be string"));
+                let kind = FieldErrorKind::Invalid;
+                self.push(FieldError::new(path.field("type"), kind, "must be string"));
             }
         }
         let Some(metadata) = node.properties.get("metadata") else { return };
         let path = path.key("metadata");
         if metadata.0.value_type != ValueType::Object {
-            self.push(FieldError::invalid(path.field("type"), &Value::Null, "must be object"));
+            let kind = FieldErrorKind::Invalid;
+            self.push(FieldError::new(path.field("type"), kind, "must be object"));
         }
         let document = place.get("properties").and_then(|properties| properties.get("metadata"));
         if level == Level::Root && !document.is_some_and(restricts_name_only) {

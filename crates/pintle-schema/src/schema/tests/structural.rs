@@ -29,7 +29,7 @@ fn what_is_not_structural_is_refused_at_the_root() {
             "metadata": {"type": "object", "properties": {"labels": {"type": "object"}}},
         }}),
         &[
-            "properties[kind].type: Invalid value: null: must be string",
+            "properties[kind].type: Invalid value: must be string",
             "properties[metadata]: Forbidden: must not specify anything other than name and \
              generateName, but metadata is implicitly specified",
         ],
