@@ -82,6 +82,19 @@ struct Written {
     bytes: i64,
 }
 
+impl Written {
+    /// The last revision whose event needs the value that this row replaced, which `was` wrote;
+    /// nothing when only the event of `was` does.
+    fn refers_until(&self, was: i64) -> Option<i64> {
+        if self.wrote != Lane::Status.bit() {
+            return Some(self.revision);
+        }
+        // Nobody selects by status, so it need not outlast the version that showed it last.
+        let previous = self.was.into_iter().max();
+        previous.filter(|previous| *previous != was)
+    }
+}
+
 impl Step {
     fn plan(connection: &Connection, marks: Marks) -> rusqlite::Result<Self> {
         let mut step = Self { folded: sql(marks.folded), ..Self::default() };
@@ -107,7 +120,6 @@ impl Step {
     }
 
     fn take(&mut self, row: &Written, oldest: i64) {
-        let previous = row.was.into_iter().max().unwrap_or(0);
         let removes = row.wrote & Lane::Removed.bit() != 0;
         for (lane, was) in Lane::ALL.into_iter().zip(row.was) {
             let wrote = row.wrote & lane.bit() != 0;
@@ -115,11 +127,7 @@ impl Step {
                 self.copied.insert(LaneId::new(row.revision, lane));
             }
             if was != 0 && (wrote || removes) {
-                let until = match lane {
-                    Lane::Status if !removes && previous == was => oldest,
-                    Lane::Status if !removes => previous,
-                    _ => row.revision,
-                };
+                let until = row.refers_until(was).unwrap_or(oldest);
                 self.replace(LaneId::new(was, lane), until, oldest);
             }
         }

@@ -21,14 +21,16 @@
 //! that row is there, else in `lanes`.
 //!
 //! A value in `lanes` that was replaced must therefore stay as long as an event in history refers
-//! to it. When folding replaces the value of revision `p` by that of revision `u`, the last version
-//! that still showed `p` is the one right before `u`, whose revision is the largest of `u`'s three
-//! references. If that is `p` itself, nothing refers to `p` but its own row, and it goes at once. If
-//! not, a row in `pins` says until when it stays, and compaction removes it when its line passes
-//! there. Metadata and bodies stay until `u` itself has passed, because watches with selectors ask
-//! what they were before; replaced statuses do not, which keeps heartbeats cheap: this is why
-//! [`Event::before`](pintle_store::Event::before) can be absent for a status write whose previous
-//! status has left history. The last lanes of a removed object stay until its removal has passed.
+//! to it. When folding replaces the value of revision `p` by that of revision `u`, the row of `u`
+//! itself refers to `p` as what it replaced, and so do the versions between them. A row in `pins`
+//! says until which revision the value stays, and compaction removes it when its line has passed
+//! there: `u`. The last lanes of a removed object stay until its removal has passed.
+//!
+//! A status write is the exception, because heartbeats must be cheap. What it replaced stays only
+//! until the version right before `u`, which is the last that showed it (its revision is the largest
+//! of `u`'s three references); if that version is the very write of `p`, the value goes at once and
+//! is pinned nowhere. So [`Event::before`](pintle_store::Event::before) can be absent for a status
+//! write whose previous status has left history, and for no other event.
 //!
 //! # What survives what
 //!

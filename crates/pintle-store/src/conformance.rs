@@ -27,7 +27,7 @@ pub use fixture::{
 };
 pub use history::*;
 pub use lists::*;
-pub use model::agrees_with_the_model;
+pub use model::{RESOURCES, Wish, agrees_with_the_model, wish};
 pub use races::*;
 pub use writes::*;
 

@@ -232,3 +232,6 @@ impl State {
         Some(removed)
     }
 }
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests;

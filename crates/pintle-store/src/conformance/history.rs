@@ -20,7 +20,7 @@ fn revisions(tail: &Tail) -> Vec<u64> {
 }
 
 /// Everything after a revision, however many looks it takes.
-pub(super) async fn whole_tail(store: &dyn Store, mut query: TailQuery<'_>) -> Vec<Arc<Event>> {
+pub async fn whole_tail(store: &dyn Store, mut query: TailQuery<'_>) -> Vec<Arc<Event>> {
     let newest = store.info().newest;
     let mut events = Vec::new();
     while query.after < newest {

@@ -17,9 +17,10 @@ use super::fixture::{metadata, status};
 use super::history::whole_tail;
 use crate::{Committed, HistoryLimits, ListQuery, Store, TailQuery};
 
-/// What a change wants; which object; and how far back the version is that it was decided against.
+/// A change in the abstract: what it wants, which of a few objects it is for, and how far back the
+/// version is that it was decided against.
 #[derive(Debug, Clone)]
-struct Wish {
+pub struct Wish {
     what: What,
     object: usize,
     behind: u64,
@@ -37,7 +38,8 @@ enum What {
     Delete,
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+/// Any wish; most of them fit what is there.
+pub fn wish() -> impl Strategy<Value = Wish> {
     let what = prop_oneof![
         4 => any::<bool>().prop_map(|with_status| What::Create { with_status }),
         1 => Just(What::Labels),
@@ -139,43 +141,53 @@ fn write_lanes(object: &mut Object, put: &Put, revision: Revision) {
     }
 }
 
-const RESOURCES: [&str; 2] = ["devices.infra.example.io", "rooms"];
+/// The resources of the objects that wishes are for.
+pub const RESOURCES: [&str; 2] = ["devices.infra.example.io", "rooms"];
 
 fn key(object: usize) -> ObjectKey {
     let resource = GroupResource::from_text(RESOURCES[object % 2]);
     ObjectKey::new(resource, ["", "lab"][object / 4], &object.to_string())
 }
 
-/// The change that a wish comes to, given what there is.
-fn change(wish: &Wish, model: &Model) -> Change {
-    let key = key(wish.object);
-    let current = model.now().get(&key).cloned();
-    let text = wish.text.to_string();
-    let body = Json::from_value(&json!({ "spec": text }));
-    let labelled = || {
-        let mut metadata = metadata(&key, &text);
-        metadata.labels.insert("label".to_owned(), text.clone());
-        Arc::new(metadata)
-    };
-    let kept = || current.as_ref().map_or_else(labelled, |object| Arc::clone(&object.metadata));
-    let put = match wish.what {
-        What::Create { with_status } => {
-            let status = status(&text).status.filter(|_| with_status);
-            Put::Create { metadata: labelled(), body, status }
+impl Wish {
+    /// The object that it is for.
+    pub fn key(&self) -> ObjectKey {
+        key(self.object)
+    }
+
+    /// The change that it comes to, given the object that there is.
+    pub fn change(&self, current: Option<&Object>) -> Change {
+        let creates = matches!(self.what, What::Create { .. });
+        let expect = current.map(|object| Revision(object.revision.0 - self.behind));
+        let expect = expect.filter(|_| !(creates && self.behind == 0));
+        let at = Timestamp(i64::from(self.text) * 1_000);
+        Change { key: self.key(), expect, put: self.put(current), at }
+    }
+
+    fn put(&self, current: Option<&Object>) -> Put {
+        let text = self.text.to_string();
+        let body = Json::from_value(&json!({ "spec": text }));
+        let labelled = || {
+            let mut metadata = metadata(&self.key(), &text);
+            metadata.labels.insert("label".to_owned(), text.clone());
+            Arc::new(metadata)
+        };
+        let kept = || current.map_or_else(labelled, |object| Arc::clone(&object.metadata));
+        match self.what {
+            What::Create { with_status } => {
+                let status = status(&text).status.filter(|_| with_status);
+                Put::Create { metadata: labelled(), body, status }
+            }
+            What::Labels => Put::Main { metadata: labelled(), body: None, status: None },
+            What::Body => Put::Main { metadata: kept(), body: Some(body), status: None },
+            What::BodyAndStatus => {
+                Put::Main { metadata: labelled(), body: Some(body), status: Some(status(&text)) }
+            }
+            What::Status => Put::Status(status(&text)),
+            What::ClearStatus => Put::Status(StatusPut { status: None, ledger: None }),
+            What::Delete => Put::Delete,
         }
-        What::Labels => Put::Main { metadata: labelled(), body: None, status: None },
-        What::Body => Put::Main { metadata: kept(), body: Some(body), status: None },
-        What::BodyAndStatus => {
-            Put::Main { metadata: labelled(), body: Some(body), status: Some(status(&text)) }
-        }
-        What::Status => Put::Status(status(&text)),
-        What::ClearStatus => Put::Status(StatusPut { status: None, ledger: None }),
-        What::Delete => Put::Delete,
-    };
-    let creates = matches!(wish.what, What::Create { .. });
-    let expect = current.map(|object| Revision(object.revision.0 - wish.behind));
-    let expect = expect.filter(|_| !(creates && wish.behind == 0));
-    Change { key, expect, put, at: Timestamp(i64::from(wish.text) * 1_000) }
+    }
 }
 
 /// Random commits get the answers that the model gives, and leave the same objects, the same past
@@ -197,7 +209,8 @@ pub fn agrees_with_the_model(backend: &dyn Backend) {
 async fn check(store: &dyn Store, commits: &[Vec<Wish>]) {
     let mut model = Model { shown: vec![BTreeMap::new()], written: Vec::new() };
     for wishes in commits {
-        let changes: Vec<_> = wishes.iter().map(|wish| change(wish, &model)).collect();
+        let now = model.now();
+        let changes: Vec<_> = wishes.iter().map(|wish| wish.change(now.get(&wish.key()))).collect();
         let first = model.written.len();
         let expected = model.commit(&changes);
         match store.commit(changes).await.unwrap() {

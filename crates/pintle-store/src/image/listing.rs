@@ -78,27 +78,35 @@ impl<'a> Listing<'a> {
     }
 
     fn is_asked_for(&self, name: &ObjectName) -> bool {
-        self.query.namespace.is_none_or(|namespace| *name.namespace == *namespace)
-            && self.cursor.as_ref().is_none_or(|cursor| name > cursor)
+        self.is_in_namespace(name) && self.cursor.as_ref().is_none_or(|cursor| name > cursor)
     }
 
-    /// Reads the next entries, merged with what has to be undone among them.
+    /// Reads the next entries, and says whether the page is complete.
     fn read(&mut self, objects: &Objects) -> bool {
-        let from = self.bound();
-        let in_namespace = |name: &ObjectName| {
-            self.query.namespace.is_none_or(|namespace| *name.namespace == *namespace)
-        };
         let room = self.query.limit.saturating_add(1).saturating_sub(self.objects.len()).max(1);
         let wanted = STEP_ENTRIES.min(room);
+        let from = self.bound();
         let current: Vec<_> = objects
             .by_name
             .range((from.clone(), Bound::Unbounded))
-            .take_while(|(name, _)| in_namespace(name))
+            .take_while(|(name, _)| self.is_in_namespace(name))
             .take(wanted)
             .collect();
-        let last =
-            current.last().map(|(name, _)| (*name).clone()).filter(|_| current.len() == wanted);
-        let to = last.clone().map_or(Bound::Unbounded, Bound::Included);
+        let last = current.last().map(|(name, _)| (*name).clone());
+        let last = last.filter(|_| current.len() == wanted);
+        self.merge(from, last.clone().map_or(Bound::Unbounded, Bound::Included), current);
+        let read_all = last.is_none();
+        self.cursor = last.or(self.cursor.take());
+        read_all || self.objects.len() > self.query.limit
+    }
+
+    /// Takes the current entries of a range, with what has to be undone among them.
+    fn merge(
+        &mut self,
+        from: Bound<ObjectName>,
+        to: Bound<ObjectName>,
+        current: Vec<(&ObjectName, &Arc<Object>)>,
+    ) {
         let mut current = current.into_iter().peekable();
         for (name, before) in self.undone.range((from, to)) {
             while let Some((_, object)) = current.next_if(|(other, _)| *other < name) {
@@ -108,9 +116,10 @@ impl<'a> Listing<'a> {
             self.objects.extend(before.clone());
         }
         self.objects.extend(current.map(|(_, object)| Arc::clone(object)));
-        let read_all = last.is_none();
-        self.cursor = last.or(self.cursor.take());
-        read_all || self.objects.len() > self.query.limit
+    }
+
+    fn is_in_namespace(&self, name: &ObjectName) -> bool {
+        self.query.namespace.is_none_or(|namespace| *name.namespace == *namespace)
     }
 
     /// Where to go on: after the cursor, and not before the namespace.
