@@ -87,11 +87,4 @@ impl Catalog {
         }
         self.by_resource.insert(resource, Arc::new(served));
     }
-
-    pub(crate) fn remove(&mut self, resource: &GroupResource) {
-        self.by_resource.remove(resource);
-        if let Some(plurals) = self.by_plural.get_mut(resource.plural()) {
-            plurals.retain(|other| other != resource);
-        }
-    }
 }

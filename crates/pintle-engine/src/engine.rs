@@ -201,8 +201,4 @@ impl Shared {
     pub(crate) fn now(&self) -> pintle_model::Timestamp {
         self.clock.now()
     }
-
-    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
-        self.closing.subscribe()
-    }
 }

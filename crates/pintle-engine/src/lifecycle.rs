@@ -41,12 +41,8 @@ const COMPACT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Drops history that is no longer kept, in small steps, for as long as the engine runs.
 pub(crate) async fn compact(shared: Arc<Shared>) {
-    let mut closing = shared.closing();
     loop {
-        tokio::select! {
-            _ = closing.wait_for(|closing| *closing) => return,
-            () = tokio::time::sleep(COMPACT_INTERVAL) => {}
-        }
+        tokio::time::sleep(COMPACT_INTERVAL).await;
         loop {
             match shared.store.compact(shared.now()).await {
                 Ok(step) if step.more => tokio::task::yield_now().await,

@@ -80,7 +80,7 @@ impl Selection {
                     (object.body.to_map(), status)
                 });
                 let text = self.version.selectable_text(path, body, status.as_ref());
-                Cow::Owned(text.unwrap_or_default())
+                Cow::Owned(text.unwrap_or_default().into_owned())
             }
         })
     }
@@ -128,12 +128,8 @@ pub struct Listed {
 
 impl Engine {
     /// One object, as fresh as the store has it.
-    pub async fn get(&self, granted: Granted<Get>) -> Result<Arc<Object>, Refusal> {
-        let key = &granted.get().key;
-        let found = match self.store().peek(key) {
-            Some(found) => Some(found),
-            None => self.store().get(key).await?,
-        };
+    pub async fn get(&self, granted: &Granted<Get>) -> Result<Arc<Object>, Refusal> {
+        let found = self.store().get(&granted.get().key).await?;
         found.ok_or(Refusal::Rules(pintle_rules::Refusal::NotFound))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pintle_authz::{Ask, Asks, Granted, User, Verb};
 use pintle_model::{Object, ObjectName, Revision};
-use pintle_store::{Event, ListQuery, Store as _, TailQuery};
+use pintle_store::{Event, ListQuery, TailQuery};
 use tokio::sync::watch;
 
 use crate::engine::Shared;
@@ -39,7 +39,10 @@ impl Asks for Watch {
 /// One thing that a watcher is told.
 #[derive(Debug, Clone)]
 pub enum WatchEvent {
-    /// The object is there, or has become one of those that are watched.
+    /// The object was there when the watch began. These come in key order, so their revisions are
+    /// no place to resume from.
+    Existing(Arc<Object>),
+    /// The object is new, or has become one of those that are watched.
     Added(Arc<Object>),
     /// The object changed.
     Modified(Arc<Object>),
@@ -194,7 +197,7 @@ impl Watcher {
         let page = self.shared.store.list(query).await?;
         let found = page.objects.iter().filter(|object| selection.matches(object));
         let mut events: Vec<_> =
-            found.map(|object| WatchEvent::Added(Arc::clone(object))).collect();
+            found.map(|object| WatchEvent::Existing(Arc::clone(object))).collect();
         let ended = page.objects.last().map(|object| object.key.name.clone());
         if self.page_done(page.more, ended, page.revision) {
             events.push(WatchEvent::Bookmark { revision: page.revision, ends_state: true });

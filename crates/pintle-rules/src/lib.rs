@@ -5,15 +5,20 @@
 //! store: those come in through [`Stamp`] and the caller's hands. Every door and every lane goes
 //! through this one function; doors differ only in the data of [`Conduct`].
 
+mod boundary;
+mod check;
 mod conditions;
+mod create;
 mod decide;
 mod deletion;
+mod identity;
 mod intent;
 mod main_lane;
 mod metadata;
 mod patch;
 mod refusal;
 mod status_lane;
+mod stored;
 mod visible;
 
 pub use conditions::ConditionEdit;
@@ -25,5 +30,5 @@ pub use intent::{
     Conduct, ConflictScope, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
     MetadataMode, PatchRoot, Precondition,
 };
-pub use patch::{JsonPatch, Patch, PatchError, PatchFormat, PatchLimits};
+pub use patch::{JsonPatch, Patch, PatchError, PatchFormat, PatchLimits, Shorthand, Touch};
 pub use refusal::{Conflict, Refusal};

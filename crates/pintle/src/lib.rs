@@ -1,9 +1,16 @@
-//! The server's command line, its settings, and the files that it starts from.
+//! The server's command line, its settings, the files that it starts from, and how its parts are
+//! put together.
 //!
-//! Nothing here knows the engine: [`cli::parse`] turns arguments, environment and settings file into
-//! plain values, and [`manifests::load`] turns files into documents. `main` composes them.
+//! [`cli::parse`] turns arguments, environment and settings file into plain values, and
+//! [`manifests::load`] turns files into documents; neither knows the engine. [`serve::serve`] opens
+//! the store, starts the engine, applies the documents and opens the doors.
 
+mod apply;
+mod authorization;
+mod banner;
 pub mod cli;
 pub mod config;
+pub mod logging;
 pub mod manifests;
+pub mod serve;
 mod yaml;

@@ -1,3 +1,61 @@
-//! The server.
+//! The program: reads the command line, and serves.
 
-fn main() {}
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use pintle::cli::{self, CliError, Command};
+use pintle::{logging, serve};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let environment = |name: &str| std::env::var_os(name);
+    match cli::parse(std::env::args_os(), &environment) {
+        Ok(Command::Version) => {
+            say(cli::version());
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Serve(config)) => {
+            logging::start(config.log_format);
+            run(&config)
+        }
+        Err(CliError::Usage(usage)) => usage.exit(),
+        Err(error @ CliError::Config(_)) => {
+            complain(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(config: &pintle::config::ServeConfig) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(serve::serve(config, &mut std::io::stdout())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn say(text: &str) {
+    // A reader that has gone needs no message.
+    drop(writeln!(std::io::stdout(), "{text}"));
+}
+
+fn complain(error: &dyn std::error::Error) {
+    let mut text = format!("error: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}\n  because: {cause}");
+        source = cause.source();
+    }
+    drop(writeln!(std::io::stderr(), "{text}"));
+}

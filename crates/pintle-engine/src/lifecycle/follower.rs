@@ -99,16 +99,12 @@ impl Follower {
         Ok(())
     }
 
-    /// Follows the log until the engine closes.
+    /// Follows the log for as long as the engine runs: also while it is going down, because writes
+    /// that are still in progress rely on it.
     pub(crate) async fn run(mut self) {
         let mut head = self.shared.store.head();
         head.mark_changed();
-        let mut closing = self.shared.closing();
-        loop {
-            tokio::select! {
-                _ = closing.wait_for(|closing| *closing) => return,
-                changed = head.changed() => if changed.is_err() { return },
-            }
+        while head.changed().await.is_ok() {
             if let Err(error) = self.catch_up().await {
                 tracing::error!(?error, "the log could not be followed; loading everything anew");
                 if let Err(error) = self.load().await {

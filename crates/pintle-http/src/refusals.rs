@@ -1,0 +1,271 @@
+//! The one table from refusals to status codes, reasons and sentences.
+
+use std::fmt;
+
+use http::StatusCode;
+use pintle_engine::Refusal;
+use pintle_model::GroupResource;
+use pintle_rules::{PatchError, Refusal as RulesRefusal};
+
+/// What a refusal is about, for its sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The resource.
+    pub resource: GroupResource,
+    /// The object as the caller named it; empty for a list.
+    pub name: String,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            write!(f, "{}", self.resource)
+        } else {
+            write!(f, "{} {:?}", self.resource, self.name)
+        }
+    }
+}
+
+/// A refusal as every door tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The code that programs look at; stable.
+    pub reason: &'static str,
+    /// What happened, to which object, and what to do.
+    pub message: String,
+    /// Whether the same caller can succeed by trying again (after what the message says).
+    pub retryable: bool,
+    /// Seconds to wait before that.
+    pub retry_after: Option<u32>,
+}
+
+impl Answer {
+    /// An answer that trying again does not change.
+    pub fn of(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status, reason, message: message.into(), retryable: false, retry_after: None }
+    }
+
+    fn retryable(self) -> Self {
+        Self { retryable: true, ..self }
+    }
+
+    fn retry_after(self, seconds: u32) -> Self {
+        Self { retryable: true, retry_after: Some(seconds), ..self }
+    }
+}
+
+/// Looks a refusal up.
+pub fn answer(refusal: &Refusal, subject: &Subject) -> Answer {
+    match refusal {
+        Refusal::Rules(refusal) => rules_answer(refusal, subject),
+        Refusal::Forbidden(forbidden) => Answer::of(
+            StatusCode::FORBIDDEN,
+            "FORBIDDEN",
+            format!("{forbidden} ({})", forbidden.hint()),
+        ),
+        Refusal::NamespaceNotFound { namespace } => Answer::of(
+            StatusCode::NOT_FOUND,
+            "NAMESPACE_NOT_FOUND",
+            format!("namespace {namespace:?} not found; create it first"),
+        ),
+        Refusal::NamespaceTerminating { namespace } => Answer::of(
+            StatusCode::FORBIDDEN,
+            "NAMESPACE_TERMINATING",
+            format!("namespace {namespace:?} is being deleted; nothing new can be created in it"),
+        ),
+        Refusal::KindTerminating => Answer::of(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "KIND_TERMINATING",
+            format!("{} is being deleted; nothing new can be created", subject.resource),
+        ),
+        Refusal::NotSelectable { field } => Answer::of(
+            StatusCode::BAD_REQUEST,
+            "BAD_REQUEST",
+            format!(
+                "field label not supported: {field}; metadata.name and metadata.namespace always are, and the selectableFields of the kind"
+            ),
+        ),
+        Refusal::TooLarge { bytes, bytes_max } => Answer::of(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "TOO_LARGE",
+            format!("{subject} would have {bytes} bytes; {bytes_max} are allowed"),
+        ),
+        Refusal::Expired { .. } | Refusal::FromTheFuture { .. } => revision_answer(refusal),
+        Refusal::Contended
+        | Refusal::TooManyWatches
+        | Refusal::Overloaded
+        | Refusal::StorageFull(_)
+        | Refusal::Unavailable(_)
+        | Refusal::OutcomeUnknown(_)
+        | Refusal::ShuttingDown
+        | Refusal::Internal(_) => server_answer(refusal, subject),
+    }
+}
+
+fn revision_answer(refusal: &Refusal) -> Answer {
+    match refusal {
+        Refusal::Expired { asked, oldest } => Answer::of(
+            StatusCode::GONE,
+            "EXPIRED",
+            format!(
+                "too old resource version: {asked} ({oldest}); list again and go on from there"
+            ),
+        )
+        .retryable(),
+        Refusal::FromTheFuture { asked, newest } => Answer::of(
+            StatusCode::BAD_REQUEST,
+            "INVALID_RESOURCE_VERSION",
+            format!("resourceVersion {asked} is larger than the newest one, {newest}"),
+        ),
+        _ => server_answer(
+            refusal,
+            &Subject { resource: GroupResource::from_text(""), name: String::new() },
+        ),
+    }
+}
+
+/// What is the server's fault, or its load's.
+fn server_answer(refusal: &Refusal, subject: &Subject) -> Answer {
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    match refusal {
+        Refusal::Contended => Answer::of(
+            StatusCode::GATEWAY_TIMEOUT,
+            "TIMEOUT",
+            format!(
+                "{subject} is written by so many that this write did not get through in time; \
+                     nothing was written"
+            ),
+        )
+        .retry_after(1),
+        Refusal::TooManyWatches => {
+            Answer::of(StatusCode::TOO_MANY_REQUESTS, "THROTTLED", "too many watches are open")
+                .retry_after(5)
+        }
+        Refusal::Overloaded => {
+            Answer::of(StatusCode::TOO_MANY_REQUESTS, "THROTTLED", "too many writes are waiting")
+                .retry_after(1)
+        }
+        Refusal::StorageFull(why) => Answer::of(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "STORAGE_FULL",
+            format!(
+                "nothing was written: the disk is full ({why}); reads go on, and writes will \
+                     when there is room"
+            ),
+        )
+        .retry_after(10),
+        Refusal::Unavailable(why) => {
+            Answer::of(unavailable, "UNAVAILABLE", format!("nothing was written: {why}"))
+                .retry_after(1)
+        }
+        Refusal::OutcomeUnknown(why) => Answer::of(
+            StatusCode::GATEWAY_TIMEOUT,
+            "OUTCOME_UNKNOWN",
+            format!(
+                "whether {subject} was written is not known ({why}); read it before you write \
+                     again"
+            ),
+        ),
+        Refusal::ShuttingDown => {
+            Answer::of(unavailable, "UNAVAILABLE", "the server is shutting down").retry_after(1)
+        }
+        // What went wrong inside is for the log, not for the caller.
+        _ => {
+            tracing::error!(?refusal, "internal error");
+            let message = "an internal error; the server's log says more";
+            Answer::of(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message)
+        }
+    }
+}
+
+fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
+    match refusal {
+        RulesRefusal::NotFound => {
+            Answer::of(StatusCode::NOT_FOUND, "NOT_FOUND", format!("{subject} not found"))
+        }
+        RulesRefusal::AlreadyExists { .. } => {
+            Answer::of(StatusCode::CONFLICT, "ALREADY_EXISTS", format!("{subject} already exists"))
+        }
+        RulesRefusal::Boundary { path } => Answer::of(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "SPEC_WRITE_FORBIDDEN",
+            format!(
+                "{path} cannot be written through the status of {subject}; write it through \
+                     the object itself, and send status only here"
+            ),
+        ),
+        RulesRefusal::PreconditionRequired => Answer::of(
+            StatusCode::PRECONDITION_REQUIRED,
+            "PRECONDITION_REQUIRED",
+            format!(
+                "a status write of {subject} must say which version it was computed from: send \
+                     If-Match or metadata.resourceVersion"
+            ),
+        ),
+        RulesRefusal::InvalidRevision { given, why } => Answer::of(
+            StatusCode::BAD_REQUEST,
+            "INVALID_RESOURCE_VERSION",
+            format!("resourceVersion {given:?} of {subject}: {why}"),
+        ),
+        RulesRefusal::Conflict(conflict) => {
+            let advice = if conflict.spec_changed {
+                "its spec changed since, so look at it again before you write"
+            } else {
+                "its spec did not change since, so apply your change to the current version"
+            };
+            let message = format!(
+                "{subject} has been modified: you expected version {}, it is at {}; {advice}",
+                conflict.expected, conflict.current
+            );
+            Answer::of(StatusCode::CONFLICT, "CONFLICT", message).retryable()
+        }
+        RulesRefusal::UidMismatch { expected, current } => {
+            let meant = expected.as_ref().map_or_else(
+                || "an earlier object of that name".to_owned(),
+                |uid| format!("the object with uid {:?}", uid.as_str()),
+            );
+            let message = format!("you meant {meant}; {subject} has uid {:?}", current.as_str());
+            Answer::of(StatusCode::CONFLICT, "UID_MISMATCH", message)
+        }
+        RulesRefusal::IdentityMismatch { path, given, expected } => Answer::of(
+            StatusCode::BAD_REQUEST,
+            "BAD_REQUEST",
+            format!("{path} is {given:?} in the document and {expected:?} in the request"),
+        ),
+        RulesRefusal::Invalid(faults) => {
+            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            let message = format!("{subject} is invalid: {}", faults.join("; "));
+            Answer::of(StatusCode::UNPROCESSABLE_ENTITY, "INVALID", message)
+        }
+        RulesRefusal::UnknownFields(fields) => Answer::of(
+            StatusCode::BAD_REQUEST,
+            "UNKNOWN_FIELD",
+            format!("{subject} has no such fields: {}", fields.join(", ")),
+        ),
+        RulesRefusal::Patch(error) => patch_answer(error, subject),
+        RulesRefusal::NoCondition { kind } => Answer::of(
+            StatusCode::NOT_FOUND,
+            "CONDITION_NOT_FOUND",
+            format!("{subject} has no condition {kind:?}"),
+        ),
+        RulesRefusal::Terminating => {
+            Answer::of(StatusCode::CONFLICT, "TERMINATING", format!("{subject} is being deleted"))
+        }
+    }
+}
+
+fn patch_answer(error: &PatchError, subject: &Subject) -> Answer {
+    let (status, reason) = match error {
+        PatchError::Malformed(_) => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
+        PatchError::TooManyOperations { .. }
+        | PatchError::TooLarge { .. }
+        | PatchError::TooMuchWork => (StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
+        PatchError::TestFailed { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "PATCH_TEST_FAILED"),
+        PatchError::CannotApply { .. } | PatchError::TooDeep { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "PATCH_FAILED")
+        }
+    };
+    Answer::of(status, reason, format!("the patch of {subject}: {error}"))
+}

@@ -1,0 +1,147 @@
+//! Accepts connections and gives each request to the door.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::Body;
+
+/// A door: what answers requests.
+pub trait Door: Send + Sync + Debug + 'static {
+    /// Answers one request.
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+}
+
+/// The limits of the server, each with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// So many connections may be open at once; more wait to be accepted.
+    pub connections_max: usize,
+    /// The headers of a request must arrive within this time.
+    pub header_timeout: Duration,
+    /// The headers of a request, its path included, take at most so many bytes.
+    pub header_bytes_max: usize,
+    /// So many headers a request may have.
+    pub headers_max: usize,
+    /// Requests in progress have so long to finish when the server is going down.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 20_000,
+            header_timeout: Duration::from_secs(15),
+            header_bytes_max: 64 * 1024,
+            headers_max: 100,
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Serves until `closing` turns true; then requests in progress finish, and nothing new begins.
+pub async fn serve(
+    listener: TcpListener,
+    door: Arc<dyn Door>,
+    limits: ServerLimits,
+    mut closing: watch::Receiver<bool>,
+) {
+    let seats = Arc::new(Semaphore::new(limits.connections_max));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = closed(&mut closing) => break,
+            accepted = accept(&listener, &seats) => accepted,
+        };
+        let Some((stream, seat)) = accepted else { continue };
+        let door = Arc::clone(&door);
+        let closing = closing.clone();
+        connections.spawn(async move {
+            converse(stream, door, limits, closing).await;
+            drop(seat);
+        });
+        // Those that ended are forgotten as we go, so that the set does not grow.
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limits.drain_timeout, drained).await.is_err() {
+        tracing::warn!(left = connections.len(), "some connections did not end in time");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    seats: &Arc<Semaphore>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let seat = Arc::clone(seats).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _address)) => Some((stream, seat)),
+        Err(error) => {
+            // Out of file descriptors, most likely: those who hang up make room.
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+/// One connection, from its first request to its last.
+async fn converse(
+    stream: TcpStream,
+    door: Arc<dyn Door>,
+    limits: ServerLimits,
+    mut closing: watch::Receiver<bool>,
+) {
+    // Answers are small and somebody waits for each.
+    let _unsupported = stream.set_nodelay(true);
+    let peer = stream.peer_addr().ok();
+    let service = service_fn(move |request| {
+        let answer = Arc::clone(&door).handle(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.header_bytes_max)
+        .max_headers(limits.headers_max)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closed(&mut closing) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        log_ended(peer, &error);
+    }
+}
+
+/// Waits until the server is going down; a sender that is gone means that it is.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    drop(closing.wait_for(|closing| *closing).await);
+}
+
+/// Clients hang up all the time; that is for whoever looks for it.
+fn log_ended(peer: Option<SocketAddr>, error: &hyper::Error) {
+    tracing::debug!(?peer, %error, "a connection ended early");
+}

@@ -1,0 +1,218 @@
+//! [`RestDoor`]: from a request to the function that answers it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use pintle_engine::{Engine, Served};
+use pintle_http::{Authentication, Body, Caller, Door, check_local};
+use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
+use pintle_schema::Version;
+
+use crate::query::Query;
+use crate::reply::{Failure, answer_failure};
+use crate::route::{Place, Route};
+use crate::watch::EventCache;
+use crate::{read, reply, watch, write};
+
+/// What the REST door can be told.
+#[derive(Debug, Clone)]
+pub struct RestSettings {
+    /// How callers prove who they are.
+    pub authentication: Authentication,
+    /// Refuse status writes that do not say which version they were computed from (428).
+    pub require_status_precondition: bool,
+    /// The largest request body, in bytes.
+    pub body_bytes_max: usize,
+    /// A request body must arrive within this time.
+    pub body_timeout: Duration,
+    /// A watch with nothing to tell says so after this time.
+    pub bookmark_interval: Duration,
+}
+
+impl Default for RestSettings {
+    fn default() -> Self {
+        Self {
+            authentication: Authentication::None,
+            require_status_precondition: false,
+            body_bytes_max: 16 * 1024 * 1024,
+            body_timeout: Duration::from_secs(60),
+            bookmark_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The REST door over one engine.
+#[derive(Debug)]
+pub struct RestDoor {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) settings: RestSettings,
+    pub(crate) events: EventCache,
+}
+
+impl RestDoor {
+    /// A door over this engine.
+    pub fn new(engine: Arc<Engine>, settings: RestSettings) -> Arc<Self> {
+        Arc::new(Self { engine, settings, events: EventCache::default() })
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        match Box::pin(Arc::clone(&self).route(&parts, body)).await {
+            Ok(response) => response,
+            Err(failure) => answer_failure(&failure),
+        }
+    }
+
+    async fn route(
+        self: Arc<Self>,
+        parts: &Parts,
+        body: Incoming,
+    ) -> Result<Response<Body>, Failure> {
+        if !self.settings.authentication.asks() {
+            check_local(&parts.headers, &parts.uri).map_err(Failure::ForeignHost)?;
+        }
+        let route = Route::parse(parts.uri.path())?;
+        if let Route::Fixed(page) = route {
+            return reply::fixed(&self.engine, page, &parts.method);
+        }
+        let caller = self.settings.authentication.identify(&parts.headers)?;
+        let Route::Resource { name, place } = route else { return Err(Failure::NoSuchPath) };
+        let call = Call::new(&self, parts, caller, &name)?;
+        let (get, method) =
+            (parts.method == Method::GET || parts.method == Method::HEAD, &parts.method);
+        match (place, method) {
+            (Place::Collection, _) if get && call.query.watch => watch::watch(&self, call).await,
+            (Place::Collection, _) if get => read::list(call).await,
+            (Place::Collection, &Method::POST) => write::create(call, body).await,
+            (Place::Object(id), _) if get => read::get(call, &id, false).await,
+            (Place::Status(id), _) if get => read::get(call, &id, true).await,
+            (Place::Object(id), &Method::PUT) => write::replace(call, &id, body).await,
+            (Place::Object(id), &Method::PATCH) => write::patch(call, &id, body).await,
+            (Place::Object(id), &Method::DELETE) => write::delete(call, &id, body).await,
+            (Place::Status(id), &Method::PUT) => write::replace_status(call, &id, body).await,
+            (Place::Status(id), &Method::PATCH) => write::patch_status(call, &id, body).await,
+            (Place::Condition(id, kind), &Method::PUT) => {
+                write::put_condition(call, &id, kind, body).await
+            }
+            (Place::Condition(id, kind), &Method::DELETE) => {
+                write::remove_condition(call, &id, kind).await
+            }
+            (place, _) => Err(Failure::MethodNotAllowed { allow: place.methods() }),
+        }
+    }
+}
+
+impl Door for RestDoor {
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+        Box::pin(self.answer(request))
+    }
+}
+
+/// One call on one resource: everything that is known before the body is read.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) door: &'a RestDoor,
+    pub(crate) parts: &'a Parts,
+    pub(crate) caller: Caller,
+    pub(crate) query: Query,
+    pub(crate) served: Arc<Served>,
+    pub(crate) version: Arc<Version>,
+}
+
+impl<'a> Call<'a> {
+    fn new(
+        door: &'a RestDoor,
+        parts: &'a Parts,
+        caller: Caller,
+        name: &str,
+    ) -> Result<Self, Failure> {
+        let served = find_kind(door, name, &caller)?;
+        let version = reply::negotiate(&served, &parts.headers)?;
+        let query = Query::parse(parts.uri.query())?;
+        Ok(Self { door, parts, caller, query, served, version })
+    }
+
+    pub(crate) fn engine(&self) -> &'a Engine {
+        &self.door.engine
+    }
+
+    pub(crate) fn resource(&self) -> GroupResource {
+        self.served.resource()
+    }
+
+    pub(crate) fn is_namespaced(&self) -> bool {
+        self.served.definition.kind.scope == Scope::Namespaced
+    }
+
+    /// The namespace that a request without one means.
+    pub(crate) fn namespace(&self) -> &str {
+        match (self.is_namespaced(), &self.query.namespace) {
+            (false, _) => "",
+            (true, Some(namespace)) => namespace,
+            (true, None) => "default",
+        }
+    }
+
+    /// Finds the object that a path names: by uid, else by name.
+    ///
+    /// What looks like a uid and belongs to nothing is addressed in no namespace, so that a caller
+    /// who may not look everywhere is refused alike, whether or not it exists elsewhere.
+    pub(crate) fn address(&self, id: &str) -> ObjectKey {
+        let resource = self.resource();
+        let by_name = ObjectKey::new(resource.clone(), self.namespace(), id);
+        if self.query.by_name {
+            return by_name;
+        }
+        if let Some(found) = self.engine().resolve(&resource, &Uid::from(id)) {
+            return found.key.clone();
+        }
+        let unknown_uid = self.is_namespaced()
+            && self.query.namespace.is_none()
+            && looks_like_uid(id, &self.served.definition.kind.kind);
+        if unknown_uid { ObjectKey::new(resource, "", id) } else { by_name }
+    }
+}
+
+/// `<lowercase kind>-<hex>`.
+fn looks_like_uid(id: &str, kind: &str) -> bool {
+    id.rsplit_once('-').is_some_and(|(prefix, hex)| {
+        prefix == kind.to_lowercase()
+            && hex.len() >= 16
+            && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// The kind that a path names: by its plural, or by plural and group where two groups share one.
+fn find_kind(door: &RestDoor, name: &str, caller: &Caller) -> Result<Arc<Served>, Failure> {
+    let catalog = door.engine.catalog();
+    let found = if let Some((plural, group)) = name.split_once('.') {
+        let group = if group == "core" { "" } else { group };
+        catalog.get(&GroupResource::new(group, plural)).cloned()
+    } else {
+        let mut same = catalog.by_plural(name);
+        let first = same.next().cloned();
+        if same.next().is_some() {
+            let names = catalog.by_plural(name).map(|served| qualified(served)).collect();
+            return Err(Failure::AmbiguousKind { plural: name.to_owned(), names });
+        }
+        first
+    };
+    found.ok_or_else(|| {
+        Failure::unknown_kind(name, &caller.user, door.settings.authentication.asks())
+    })
+}
+
+/// The name of a kind that always works, as a path.
+pub(crate) fn qualified(served: &Served) -> String {
+    let kind = &served.definition.kind;
+    let group = if kind.group.is_empty() { "core" } else { &kind.group };
+    format!("/{}.{group}", kind.plural)
+}

@@ -1,0 +1,447 @@
+//! Responses: objects, pages, and failures with their codes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER, WARNING,
+    WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use pintle_authz::User;
+use pintle_engine::{Engine, Refusal, Served};
+use pintle_http::{
+    Answer, Body, BodyError, ForeignHost, InvalidEntityTag, Subject, Unauthenticated, answer,
+};
+use pintle_model::{InvalidRevision, InvalidSelector, Object};
+use pintle_rules::{Conflict, Refusal as RulesRefusal};
+use pintle_schema::Version;
+use serde_json::{Map, Value, json};
+
+use crate::render::{self, View};
+
+/// A page of the door's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// For Fabrica's clients.
+    Health,
+    /// The process is alive.
+    Healthz,
+    /// The server can do its work.
+    Readyz,
+    /// A name that is kept for a page to come, so that no kind takes it.
+    Reserved,
+}
+
+impl Page {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "health" => Some(Self::Health),
+            "healthz" | "livez" => Some(Self::Healthz),
+            "readyz" => Some(Self::Readyz),
+            "openapi.json" | "docs" | "metrics" | "events" | "graphql" | "api" | "apis"
+            | "version" | "openapi" => Some(Self::Reserved),
+            _ => None,
+        }
+    }
+}
+
+/// Answers a page of the door's own.
+pub(crate) fn fixed(
+    engine: &Engine,
+    page: Page,
+    method: &Method,
+) -> Result<Response<Body>, Failure> {
+    if page == Page::Reserved {
+        return Err(Failure::NoSuchPath);
+    }
+    if method != Method::GET && method != Method::HEAD {
+        return Err(Failure::MethodNotAllowed { allow: "GET, HEAD" });
+    }
+    let closing = *engine.closing().borrow();
+    Ok(match page {
+        Page::Readyz if closing => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down\n")
+        }
+        Page::Health => {
+            json_response(StatusCode::OK, &json!({"status": "healthy", "service": "pintle"}))
+        }
+        Page::Healthz | Page::Readyz | Page::Reserved => plain(StatusCode::OK, "ok\n"),
+    })
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    set(response.headers_mut(), CONTENT_TYPE, "text/plain; charset=utf-8");
+    response
+}
+
+fn json_response(status: StatusCode, value: &Value) -> Response<Body> {
+    json_bytes(status, value.to_string().into())
+}
+
+/// A response whose body is JSON text.
+pub(crate) fn json_bytes(status: StatusCode, bytes: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    set(response.headers_mut(), CONTENT_TYPE, "application/json");
+    set(response.headers_mut(), CACHE_CONTROL, "no-cache, private");
+    response
+}
+
+/// A response with one object and its entity tag.
+pub(crate) fn object_response(
+    status: StatusCode,
+    served: &Served,
+    version: &Version,
+    object: &Object,
+    view: View,
+) -> Response<Body> {
+    let mut response = json_bytes(status, render::object(served, version, object, view));
+    set_entity_tag(&mut response, object);
+    response
+}
+
+/// Sets the entity tag of an object.
+pub(crate) fn set_entity_tag(response: &mut Response<Body>, object: &Object) {
+    set(response.headers_mut(), ETAG, &format!("\"{}\"", object.revision));
+}
+
+/// A JSON body that is neither an object of a kind nor a failure.
+pub(crate) fn message(value: &Value) -> Response<Body> {
+    json_response(StatusCode::OK, value)
+}
+
+/// Sets a header whose value is known to be printable ASCII, or leaves it out.
+pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// So many characters all warnings of a response have together, and each of them, as upstream.
+const WARNINGS_CHARS_MAX: usize = 4_096;
+const WARNING_CHARS_MAX: usize = 256;
+
+/// Adds `Warning` headers (RFC 7234, section 5.5, code 299), each sentence once.
+pub(crate) fn warn(response: &mut Response<Body>, warnings: &[String]) {
+    let mut room = WARNINGS_CHARS_MAX;
+    for (index, warning) in warnings.iter().enumerate() {
+        if warnings.iter().take(index).any(|earlier| earlier == warning) {
+            continue;
+        }
+        let text: String = warning.chars().take(WARNING_CHARS_MAX).map(header_char).collect();
+        room = room.saturating_sub(text.len());
+        if room == 0 {
+            break;
+        }
+        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+}
+
+fn header_char(c: char) -> char {
+    if c.is_ascii_graphic() || c == ' ' { c } else { '?' }
+}
+
+/// The version of a kind that a request asks for: `Accept: application/json;version=v1`, else the
+/// default one.
+pub(crate) fn negotiate(
+    served: &Arc<Served>,
+    headers: &HeaderMap,
+) -> Result<Arc<Version>, Failure> {
+    let asked = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split([',', ';']))
+        .find_map(|part| part.trim().strip_prefix("version="));
+    let Some(asked) = asked else { return Ok(Arc::clone(served.default_version())) };
+    let asked = asked.trim_matches('"');
+    let version = served.definition.version(asked).filter(|version| version.served);
+    version.cloned().ok_or_else(|| Failure::UnknownVersion {
+        asked: asked.chars().take(64).collect(),
+        served: served.definition.served_versions().iter().map(|it| it.name.to_string()).collect(),
+    })
+}
+
+/// Why a request was not answered with what it asked for.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// No page and no kind has this path.
+    NoSuchPath,
+    /// No kind has this plural name.
+    UnknownKind { name: String },
+    /// The caller showed no credentials, and asked for what is only told to those who do.
+    LoginRequired,
+    /// Two groups have a kind of this plural name.
+    AmbiguousKind { plural: String, names: Vec<String> },
+    /// The path exists, and cannot do this.
+    MethodNotAllowed { allow: &'static str },
+    /// The kind has no such version.
+    UnknownVersion { asked: String, served: Vec<String> },
+    /// The version of the kind has no status subresource.
+    NoStatusSubresource { version: String },
+    /// The request is malformed.
+    BadRequest { message: String },
+    /// The `Content-Type` is not one that is understood here.
+    UnsupportedMediaType { given: String, accepted: &'static str },
+    /// The credentials prove nothing.
+    Unauthenticated(Unauthenticated),
+    /// The request was meant for another host, or comes from another origin.
+    ForeignHost(ForeignHost),
+    /// The body could not be read.
+    Body(BodyError),
+    /// `If-Match` can never be met.
+    NeverMatches,
+    /// The engine refused.
+    Refused(Box<Refused>),
+}
+
+/// A refusal of the engine, with what is needed to tell it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    pub(crate) subject: Subject,
+    /// The version came in a header, so a conflict is a failed precondition.
+    pub(crate) by_header: bool,
+    /// The current object, rendered, for a conflict whose caller asked for it and may see it.
+    pub(crate) current: Option<Bytes>,
+}
+
+impl Failure {
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::BadRequest { message: message.into() }
+    }
+
+    /// Where callers are asked who they are, strangers are not told which kinds there are.
+    pub(crate) fn unknown_kind(name: &str, user: &User, asks: bool) -> Self {
+        if user.is_anonymous() && asks {
+            Self::LoginRequired
+        } else {
+            Self::UnknownKind { name: name.chars().take(128).collect() }
+        }
+    }
+
+    fn answer(&self) -> Answer {
+        match self {
+            Self::NoSuchPath => {
+                Answer::of(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path")
+            }
+            Self::UnknownKind { name } => Answer::of(
+                StatusCode::NOT_FOUND,
+                "KIND_NOT_SERVED",
+                format!(
+                    "no kind with the plural name {name:?} is served here; the kinds are the \
+                         objects of /customresourcedefinitions"
+                ),
+            ),
+            Self::LoginRequired => Answer::of(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHENTICATED",
+                "send `Authorization: Bearer <token>`",
+            ),
+            Self::AmbiguousKind { plural, names } => Answer::of(
+                StatusCode::NOT_FOUND,
+                "AMBIGUOUS_KIND",
+                format!("more than one group has {plural}; use {}", names.join(" or ")),
+            ),
+            Self::MethodNotAllowed { allow } => Answer::of(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                format!("this path can do {allow}"),
+            ),
+            Self::UnknownVersion { asked, served } => Answer::of(
+                StatusCode::NOT_ACCEPTABLE,
+                "VERSION_NOT_SERVED",
+                format!("version {asked:?} is not served; served are {}", served.join(", ")),
+            ),
+            Self::NoStatusSubresource { version } => Answer::of(
+                StatusCode::NOT_FOUND,
+                "NOT_FOUND",
+                format!(
+                    "version {version:?} of this kind declares no status subresource; its \
+                         status is written with the object"
+                ),
+            ),
+            Self::BadRequest { message } => {
+                Answer::of(StatusCode::BAD_REQUEST, "BAD_REQUEST", message.clone())
+            }
+            Self::UnsupportedMediaType { given, accepted } => Answer::of(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                format!("Content-Type {given:?} is not understood here; send {accepted}"),
+            ),
+            Self::Unauthenticated(error) => {
+                Answer::of(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", error.to_string())
+            }
+            Self::ForeignHost(error) => {
+                Answer::of(StatusCode::FORBIDDEN, "FOREIGN_HOST", error.to_string())
+            }
+            Self::Body(error) => body_answer(error),
+            Self::NeverMatches => Answer::of(
+                StatusCode::PRECONDITION_FAILED,
+                "CONFLICT",
+                "a weak entity tag never matches in If-Match; send the tag as the ETag header had it",
+            ),
+            Self::Refused(refused) => {
+                let mut found = answer(&refused.refusal, &refused.subject);
+                if refused.by_header && found.status == StatusCode::CONFLICT {
+                    found.status = StatusCode::PRECONDITION_FAILED;
+                }
+                found
+            }
+        }
+    }
+
+    /// What a failure says beside its code and its sentence.
+    fn details(&self) -> Map<String, Value> {
+        let mut details = Map::new();
+        if let Self::Refused(refused) = self {
+            refused.describe(&mut details);
+        }
+        if let Self::AmbiguousKind { names, .. } = self {
+            details.insert("paths".to_owned(), json!(names));
+        }
+        details
+    }
+}
+
+fn body_answer(error: &BodyError) -> Answer {
+    let (status, reason) = match error {
+        BodyError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
+        BodyError::Encoded { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
+        BodyError::TimedOut(_) => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
+        BodyError::Broken => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
+    };
+    Answer::of(status, reason, error.to_string())
+}
+
+impl Refused {
+    fn describe(&self, details: &mut Map<String, Value>) {
+        let mut put = |name: &str, value: Value| details.insert(name.to_owned(), value);
+        match &self.refusal {
+            Refusal::Rules(RulesRefusal::Conflict(conflict)) => {
+                return self.describe_conflict(conflict, details);
+            }
+            Refusal::Rules(RulesRefusal::UidMismatch { expected, current }) => {
+                put("expectedUid", json!(expected.as_ref().map(pintle_model::Uid::as_str)));
+                put("currentUid", json!(current.as_str()));
+            }
+            Refusal::Rules(RulesRefusal::AlreadyExists { uid }) => {
+                put("uid", json!(uid.as_str()));
+            }
+            Refusal::Rules(RulesRefusal::Boundary { path }) => {
+                put("path", json!(path));
+            }
+            Refusal::Rules(RulesRefusal::Invalid(faults)) => {
+                let causes = faults.iter().map(|fault| {
+                    json!({
+                        "path": fault.path,
+                        "reason": fault.kind.reason(),
+                        "message": fault.message(),
+                    })
+                });
+                put("causes", Value::Array(causes.collect()));
+            }
+            Refusal::Rules(RulesRefusal::UnknownFields(fields)) => {
+                put("fields", json!(fields));
+            }
+            Refusal::Expired { oldest, .. } => {
+                put("oldestResourceVersion", json!(oldest.to_string()));
+            }
+            Refusal::FromTheFuture { newest, .. } => {
+                put("currentResourceVersion", json!(newest.to_string()));
+            }
+            _ => {}
+        }
+    }
+
+    fn describe_conflict(&self, conflict: &Conflict, details: &mut Map<String, Value>) {
+        let mut put = |name: &str, value: Value| details.insert(name.to_owned(), value);
+        put("expectedResourceVersion", json!(conflict.expected.to_string()));
+        put("currentResourceVersion", json!(conflict.current.to_string()));
+        put("currentGeneration", json!(conflict.generation.0));
+        put("specChanged", json!(conflict.spec_changed));
+        put("statusChanged", json!(conflict.status_changed));
+        put("retryable", json!(true));
+        if let Some(current) = &self.current {
+            put("current", serde_json::from_slice(current).unwrap_or(Value::Null));
+        }
+    }
+}
+
+/// Tells a failure: `{"error": text, "code": status, "reason": CODE, ...details}`.
+pub(crate) fn answer_failure(failure: &Failure) -> Response<Body> {
+    let found = failure.answer();
+    let mut body = failure.details();
+    body.insert("error".to_owned(), Value::from(found.message));
+    body.insert("code".to_owned(), Value::from(found.status.as_u16()));
+    body.insert("reason".to_owned(), Value::from(found.reason));
+    if found.retryable {
+        body.insert("retryable".to_owned(), Value::Bool(true));
+    }
+    let mut response = json_response(found.status, &Value::Object(body));
+    let headers = response.headers_mut();
+    if let Some(seconds) = found.retry_after {
+        set(headers, RETRY_AFTER, &seconds.to_string());
+    }
+    if found.status == StatusCode::UNAUTHORIZED {
+        set(headers, WWW_AUTHENTICATE, "Bearer realm=\"pintle\"");
+    }
+    match failure {
+        Failure::MethodNotAllowed { allow } => set(headers, ALLOW, allow),
+        Failure::UnsupportedMediaType { accepted, .. } => {
+            set(headers, HeaderName::from_static("accept-patch"), accepted);
+        }
+        _ => {}
+    }
+    response
+}
+
+/// A failure in the form that watches tell it, as the object of an ERROR event.
+pub(crate) fn failure_object(refusal: &Refusal, subject: &Subject) -> Value {
+    let found = answer(refusal, subject);
+    json!({"error": found.message, "code": found.status.as_u16(), "reason": found.reason})
+}
+
+impl From<Unauthenticated> for Failure {
+    fn from(error: Unauthenticated) -> Self {
+        Self::Unauthenticated(error)
+    }
+}
+
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl From<InvalidSelector> for Failure {
+    fn from(error: InvalidSelector) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<InvalidEntityTag> for Failure {
+    fn from(error: InvalidEntityTag) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<InvalidRevision> for Failure {
+    fn from(error: InvalidRevision) -> Self {
+        let why = "it must be the decimal text that the server gave out";
+        let refusal = RulesRefusal::InvalidRevision { given: error.0, why };
+        let resource = pintle_model::GroupResource::from_text("request");
+        Self::Refused(Box::new(Refused {
+            refusal: Refusal::Rules(refusal),
+            subject: Subject { resource, name: String::new() },
+            by_header: false,
+            current: None,
+        }))
+    }
+}

@@ -1,0 +1,286 @@
+//! Watches, as server-sent events or as JSON lines.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderName, Response};
+use pintle_authz::{Granted, Verb};
+use pintle_engine::{Refusal, Served, Start, Watch, WatchEvent, Watcher};
+use pintle_http::{Body, Subject};
+use pintle_model::{Object, Revision};
+use pintle_schema::Version;
+use serde_json::json;
+
+use crate::api::{Call, RestDoor};
+use crate::read::accepts;
+use crate::render::{View, write_object};
+use crate::reply::{self, Failure, failure_object};
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// `text/event-stream` (HTML, section 9.2).
+    ServerSentEvents,
+    /// `application/x-ndjson`.
+    Lines,
+}
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Opens a watch.
+pub(crate) async fn watch(door: &Arc<RestDoor>, call: Call<'_>) -> Result<Response<Body>, Failure> {
+    let framing = if accepts(&call, "application/x-ndjson") {
+        Framing::Lines
+    } else {
+        Framing::ServerSentEvents
+    };
+    if call.query.limit.is_some() || call.query.continue_token.is_some() {
+        return Err(Failure::bad_request("limit and continue go with a list, not with a watch"));
+    }
+    let start = start(&call)?;
+    let rules = call.engine().rules();
+    let grants = call.selections(&Verb::Watch).into_iter().map(|selection| {
+        let granted = rules.grant(&call.caller.user, Watch { selection, start });
+        granted.map_err(|forbidden| call.refused(forbidden.into(), ""))
+    });
+    let grants: Vec<Granted<Watch>> = grants.collect::<Result<_, _>>()?;
+    let subject = call.subject("");
+    let writer = Writer {
+        door: Arc::clone(door),
+        served: Arc::clone(&call.served),
+        version: Arc::clone(&call.version),
+        framing,
+        subject,
+    };
+    let ends = call.query.timeout_seconds.map(|seconds| {
+        // Far beyond the life of any connection, and within what a timer can hold.
+        tokio::time::Instant::now() + Duration::from_secs(seconds.min(365 * 24 * 3600))
+    });
+    let stream = match call.engine().watch(grants).await {
+        Ok(watcher) => Stream { writer, watcher: Some(watcher), last: None, ends },
+        // A history that is gone is told as an event, like one that goes while the watch runs.
+        Err(refusal @ Refusal::Expired { .. }) => {
+            let last = Some(writer.error(&refusal));
+            Stream { writer, watcher: None, last, ends }
+        }
+        Err(refusal) => return Err(call.refused(refusal, "")),
+    };
+    Ok(response(framing, stream))
+}
+
+/// Where to begin: after the event that the client saw last, after a version, or with the state.
+fn start(call: &Call<'_>) -> Result<Start, Failure> {
+    let last_seen = call.parts.headers.get(&LAST_EVENT_ID);
+    let last_seen = last_seen.map(|value| value.to_str().unwrap_or("?"));
+    match last_seen.or(call.query.resource_version.as_deref()) {
+        None | Some("" | "0") => Ok(Start::WithState),
+        Some(text) => Ok(Start::After(Revision::parse(text)?)),
+    }
+}
+
+fn response(framing: Framing, stream: Stream) -> Response<Body> {
+    let pieces = futures_util::stream::unfold(stream, |mut stream| async move {
+        let piece = stream.next().await?;
+        Some((piece, stream))
+    });
+    let mut response = Response::new(Body::stream(pieces));
+    let media_type = match framing {
+        Framing::ServerSentEvents => "text/event-stream",
+        Framing::Lines => "application/x-ndjson",
+    };
+    reply::set(response.headers_mut(), CONTENT_TYPE, media_type);
+    reply::set(response.headers_mut(), CACHE_CONTROL, "no-store");
+    response
+}
+
+/// One open stream.
+#[derive(Debug)]
+struct Stream {
+    writer: Writer,
+    /// Nothing once the watch has ended.
+    watcher: Option<Watcher>,
+    /// What is still to be said after that.
+    last: Option<Bytes>,
+    ends: Option<tokio::time::Instant>,
+}
+
+impl Stream {
+    /// The next piece of the stream; nothing ends it.
+    async fn next(&mut self) -> Option<Bytes> {
+        let Some(watcher) = &mut self.watcher else { return self.last.take() };
+        let interval = self.writer.door.settings.bookmark_interval;
+        let end = async {
+            match self.ends {
+                Some(ends) => tokio::time::sleep_until(ends).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = end => None,
+            events = watcher.next() => match events {
+                Ok(events) => Some(self.writer.events(&events)),
+                Err(refusal) => self.finish(&refusal),
+            },
+            () = tokio::time::sleep(interval) => {
+                let revision = watcher.cursor().unwrap_or_default();
+                Some(self.writer.events(&[WatchEvent::Bookmark { revision, ends_state: false }]))
+            }
+        }
+    }
+
+    /// A server that goes down just ends the stream: clients resume elsewhere, or here later.
+    fn finish(&mut self, refusal: &Refusal) -> Option<Bytes> {
+        self.watcher = None;
+        (*refusal != Refusal::ShuttingDown).then(|| self.writer.error(refusal))
+    }
+}
+
+/// Writes events.
+#[derive(Debug)]
+struct Writer {
+    door: Arc<RestDoor>,
+    served: Arc<Served>,
+    version: Arc<Version>,
+    framing: Framing,
+    subject: Subject,
+}
+
+impl Writer {
+    fn events(&self, events: &[WatchEvent]) -> Bytes {
+        if let [event] = events {
+            return self.event(event);
+        }
+        let mut out = Vec::new();
+        for event in events {
+            out.extend_from_slice(&self.event(event));
+        }
+        out.into()
+    }
+
+    fn event(&self, event: &WatchEvent) -> Bytes {
+        match event {
+            WatchEvent::Existing(object) => self.existing(object),
+            WatchEvent::Added(object) => self.object_event("ADDED", object),
+            WatchEvent::Modified(object) => self.object_event("MODIFIED", object),
+            WatchEvent::Deleted(object) => self.object_event("DELETED", object),
+            WatchEvent::Bookmark { revision, ends_state } => self.bookmark(*revision, *ends_state),
+        }
+    }
+
+    /// What was there already is told without an `id`: the revision of one object says nothing about
+    /// which others were told before it, so a client must not resume from there.
+    fn existing(&self, object: &Arc<Object>) -> Bytes {
+        frame(self.framing, "ADDED", None, &self.json("ADDED", object))
+    }
+
+    fn json(&self, kind: &str, object: &Object) -> String {
+        let mut json = format!(r#"{{"type":"{kind}","object":"#);
+        write_object(&mut json, &self.served, &self.version, object, View::Whole);
+        json.push('}');
+        json
+    }
+
+    /// Watchers of one kind are told the same, so an event is encoded once for all of them.
+    fn object_event(&self, kind: &'static str, object: &Arc<Object>) -> Bytes {
+        self.door.events.get(self.framing, kind, object, &self.version, || {
+            frame(self.framing, kind, Some(object.revision), &self.json(kind, object))
+        })
+    }
+
+    fn bookmark(&self, revision: Revision, ends_state: bool) -> Bytes {
+        let kind = &self.served.definition.kind;
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
+        if ends_state && let Some(metadata) = metadata.as_object_mut() {
+            let annotations = json!({"k8s.io/initial-events-end": "true"});
+            metadata.insert("annotations".to_owned(), annotations);
+        }
+        let object = json!({
+            "apiVersion": kind.api_version(&self.version.name),
+            "kind": &*kind.kind,
+            "metadata": metadata,
+        });
+        let json = json!({"type": "BOOKMARK", "object": object}).to_string();
+        // While the state is still being told there is no version to resume from.
+        let id = Some(revision).filter(|revision| *revision > Revision::ZERO);
+        frame(self.framing, "BOOKMARK", id, &json)
+    }
+
+    fn error(&self, refusal: &Refusal) -> Bytes {
+        let object = failure_object(refusal, &self.subject);
+        let json = json!({"type": "ERROR", "object": object}).to_string();
+        frame(self.framing, "ERROR", None, &json)
+    }
+}
+
+fn frame(framing: Framing, kind: &str, id: Option<Revision>, json: &str) -> Bytes {
+    match (framing, id) {
+        (Framing::Lines, _) => format!("{json}\n"),
+        (Framing::ServerSentEvents, Some(id)) => {
+            format!("event: {kind}\nid: {id}\ndata: {json}\n\n")
+        }
+        (Framing::ServerSentEvents, None) => format!("event: {kind}\ndata: {json}\n\n"),
+    }
+    .into()
+}
+
+/// So many of the newest events are kept encoded.
+const CACHED_EVENTS: usize = 1_024;
+/// Larger ones are encoded anew for each watcher, so that the cache takes at most so much times
+/// [`CACHED_EVENTS`].
+const CACHED_BYTES_MAX: usize = 32 * 1024;
+
+/// The newest events as they go out, shared by all watchers.
+#[derive(Debug)]
+pub(crate) struct EventCache {
+    slots: Vec<ArcSwapOption<Encoded>>,
+}
+
+#[derive(Debug)]
+struct Encoded {
+    framing: Framing,
+    kind: &'static str,
+    /// Versions are compared by address: whoever holds the same one is told the same.
+    version: Arc<Version>,
+    object: Arc<Object>,
+    bytes: Bytes,
+}
+
+impl Default for EventCache {
+    fn default() -> Self {
+        let slots = std::iter::repeat_with(ArcSwapOption::empty).take(CACHED_EVENTS).collect();
+        Self { slots }
+    }
+}
+
+impl EventCache {
+    fn get(
+        &self,
+        framing: Framing,
+        kind: &'static str,
+        object: &Arc<Object>,
+        version: &Arc<Version>,
+        encode: impl FnOnce() -> Bytes,
+    ) -> Bytes {
+        let index = usize::try_from(object.revision.0 % CACHED_EVENTS as u64).unwrap_or(0);
+        let Some(slot) = self.slots.get(index) else { return encode() };
+        if let Some(found) = slot.load().as_deref()
+            && found.framing == framing
+            && found.kind == kind
+            && Arc::ptr_eq(&found.object, object)
+            && Arc::ptr_eq(&found.version, version)
+        {
+            return found.bytes.clone();
+        }
+        let bytes = encode();
+        if bytes.len() <= CACHED_BYTES_MAX {
+            let (version, object) = (Arc::clone(version), Arc::clone(object));
+            let encoded = Encoded { framing, kind, version, object, bytes: bytes.clone() };
+            slot.store(Some(Arc::new(encoded)));
+        }
+        bytes
+    }
+}

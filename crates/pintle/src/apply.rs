@@ -1,0 +1,276 @@
+//! Documents from files become objects.
+//!
+//! Definitions and rules follow their files: they are written when the file changed since it was
+//! last applied, and left alone otherwise. Other objects are only created. Applying the same files
+//! again changes nothing, and loses nothing that was written meanwhile.
+
+use std::sync::Arc;
+
+use pintle_authz::{MASTERS, RuleBook, User};
+use pintle_engine::{Engine, Refusal, Served, Write, Written};
+use pintle_http::{Subject, answer};
+use pintle_model::{GroupResource, ObjectKey, Scope};
+use pintle_rules::{
+    Conduct, Document, Edit, FieldValidation, ForeignLane, Intent, Lane, MetadataMode,
+    Precondition, Refusal as RulesRefusal,
+};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::manifests::{Manifest, Place};
+
+/// A document that cannot be applied.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ApplyError {
+    place: Box<Place>,
+    problem: String,
+}
+
+/// What applying led to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Applied {
+    pub(crate) created: usize,
+    pub(crate) updated: usize,
+    pub(crate) unchanged: usize,
+}
+
+/// Remembers which text of a file an object was last made from.
+const DIGEST: &str = "pintle/manifest-digest";
+
+/// Applies documents in their order, which has definitions before what they define.
+pub(crate) async fn apply(engine: &Engine, manifests: &[Manifest]) -> Result<Applied, ApplyError> {
+    let mut applied = Applied::default();
+    for manifest in manifests {
+        let done = Applier { engine, manifest }.apply().await?;
+        match done {
+            Done::Created => applied.created += 1,
+            Done::Updated => applied.updated += 1,
+            Done::Unchanged => applied.unchanged += 1,
+        }
+    }
+    Ok(applied)
+}
+
+#[derive(Debug)]
+enum Done {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+/// One document on its way.
+#[derive(Debug, Clone, Copy)]
+struct Applier<'a> {
+    engine: &'a Engine,
+    manifest: &'a Manifest,
+}
+
+impl Applier<'_> {
+    async fn apply(self) -> Result<Done, ApplyError> {
+        // Read again by the one reader whose numbers are canonical.
+        let text = self.manifest.value.to_string();
+        let value = pintle_model::json::parse(text.as_bytes())
+            .map_err(|error| self.fault(error.to_string()))?
+            .value;
+        let Value::Object(fields) = value else { return Err(self.fault("not an object")) };
+        let served = self.find_kind(&fields)?;
+        let digest = digest(&text);
+        let (key, document) = self.addressed(&served, fields, &digest)?;
+        self.ensure_namespace(&key).await?;
+        match self.create(&served, &key, document.clone(), &digest).await {
+            Ok(_) => Ok(Done::Created),
+            Err(Refusal::Rules(RulesRefusal::AlreadyExists { .. })) if follows_file(&served) => {
+                self.update(&served, &key, document, &digest).await
+            }
+            Err(Refusal::Rules(RulesRefusal::AlreadyExists { .. })) => Ok(Done::Unchanged),
+            Err(refusal) => Err(self.refused(&key, &refusal)),
+        }
+    }
+
+    fn find_kind(self, fields: &Map<String, Value>) -> Result<Arc<Served>, ApplyError> {
+        let text = |name| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (api_version, kind) = (text("apiVersion"), text("kind"));
+        let catalog = self.engine.catalog();
+        let served =
+            catalog.resource_of(api_version, kind).and_then(|it| catalog.get(&it).cloned());
+        let served = served.ok_or_else(|| {
+            self.fault(format!(
+                "no kind {kind:?} of {api_version:?} is declared; load its \
+                 CustomResourceDefinition too"
+            ))
+        })?;
+        let name = api_version.rsplit_once('/').map_or(api_version, |(_, version)| version);
+        let version = served.definition.version(name).filter(|version| version.served);
+        if version.is_none() {
+            return Err(self.fault(format!("kind {kind:?} has no served version {name:?}")));
+        }
+        Ok(served)
+    }
+
+    /// Splits a document into its address and its lanes.
+    fn addressed(
+        self,
+        served: &Served,
+        mut fields: Map<String, Value>,
+        digest: &str,
+    ) -> Result<(ObjectKey, Document), ApplyError> {
+        fields.remove("apiVersion");
+        fields.remove("kind");
+        let status = fields.remove("status");
+        let metadata = match fields.remove("metadata") {
+            Some(Value::Object(metadata)) => metadata,
+            None | Some(Value::Null) => Map::new(),
+            Some(_) => return Err(self.fault("metadata must be an object")),
+        };
+        let text = |name| metadata.get(name).and_then(Value::as_str).unwrap_or_default();
+        let namespace = match (served.definition.kind.scope, text("namespace")) {
+            (Scope::Cluster, _) => "",
+            (Scope::Namespaced, "") => "default",
+            (Scope::Namespaced, namespace) => namespace,
+        };
+        // A generated name comes from the content, so that the same file makes no second object.
+        let generated = || format!("{}{}", text("generateName"), digest.get(..8).unwrap_or(digest));
+        let name = match (text("name"), text("generateName")) {
+            ("", "") => return Err(self.fault("metadata.name is missing")),
+            ("", _) => generated(),
+            (name, _) => name.to_owned(),
+        };
+        let key = ObjectKey::new(served.resource(), namespace, &name);
+        let mut metadata = metadata;
+        metadata.remove("resourceVersion");
+        metadata.insert("name".to_owned(), Value::from(name));
+        if served.definition.kind.scope == Scope::Cluster {
+            metadata.remove("namespace");
+        }
+        let document =
+            Document { metadata: Some(metadata), body: Some(fields), status, foreign: Vec::new() };
+        Ok((key, document))
+    }
+
+    /// Files may name namespaces that nobody declares; they are made, so that the objects have a
+    /// place.
+    async fn ensure_namespace(self, key: &ObjectKey) -> Result<(), ApplyError> {
+        let Some(namespace) = key.namespace() else { return Ok(()) };
+        let resource = GroupResource::new("", "namespaces");
+        let Some(served) = self.engine.catalog().get(&resource).cloned() else { return Ok(()) };
+        let key = ObjectKey::new(resource, "", namespace);
+        let intent = intent(Edit::Create(Document::default()), Precondition::default());
+        match self.write(&served, &key, intent).await {
+            Ok(_) => tracing::info!(namespace, "a namespace was created for the objects in it"),
+            Err(Refusal::Rules(RulesRefusal::AlreadyExists { .. })) => {}
+            Err(refusal) => return Err(self.refused(&key, &refusal)),
+        }
+        Ok(())
+    }
+
+    async fn create(
+        self,
+        served: &Arc<Served>,
+        key: &ObjectKey,
+        mut document: Document,
+        digest: &str,
+    ) -> Result<Written, Refusal> {
+        if follows_file(served) {
+            annotate(&mut document, digest);
+        }
+        self.write(served, key, intent(Edit::Create(document), Precondition::default())).await
+    }
+
+    async fn update(
+        self,
+        served: &Arc<Served>,
+        key: &ObjectKey,
+        mut document: Document,
+        digest: &str,
+    ) -> Result<Done, ApplyError> {
+        let get = pintle_engine::Get { key: key.clone(), subresource: None };
+        let stored = self.grant(get).map_err(|refusal| self.refused(key, &refusal))?;
+        let stored = self.engine.get(&stored).await;
+        let stored = stored.map_err(|refusal| self.refused(key, &refusal))?;
+        if stored.metadata.annotations.get(DIGEST).map(String::as_str) == Some(digest) {
+            return Ok(Done::Unchanged);
+        }
+        annotate(&mut document, digest);
+        let precondition =
+            Precondition { revision: Some(stored.revision), ..Precondition::default() };
+        let written = self.write(served, key, intent(Edit::Replace(document), precondition)).await;
+        let written = written.map_err(|refusal| self.refused(key, &refusal))?;
+        Ok(if written.changed { Done::Updated } else { Done::Unchanged })
+    }
+
+    async fn write(
+        self,
+        served: &Arc<Served>,
+        key: &ObjectKey,
+        intent: Intent,
+    ) -> Result<Written, Refusal> {
+        let api_version = self.manifest.value.get("apiVersion").and_then(Value::as_str);
+        let name = api_version.and_then(|text| text.rsplit('/').next()).unwrap_or_default();
+        let version = served.definition.version(name).unwrap_or_else(|| served.default_version());
+        let write = Write {
+            served: Arc::clone(served),
+            version: Arc::clone(version),
+            key: key.clone(),
+            intent,
+            dry_run: false,
+        };
+        let written = self.engine.write(self.grant(write)?).await?;
+        for warning in &written.warnings {
+            tracing::warn!(place = %self.manifest.place, "{warning}");
+        }
+        Ok(written)
+    }
+
+    /// Whoever starts the server with files may do what they say.
+    fn grant<A: pintle_authz::Asks>(self, request: A) -> Result<pintle_authz::Granted<A>, Refusal> {
+        let loader = Arc::new(User::authenticated("system:pintle:files", None, [MASTERS.into()]));
+        Ok(RuleBook::allow_all().grant(&loader, request)?)
+    }
+
+    fn fault(self, problem: impl Into<String>) -> ApplyError {
+        ApplyError { place: Box::new(self.manifest.place.clone()), problem: problem.into() }
+    }
+
+    fn refused(self, key: &ObjectKey, refusal: &Refusal) -> ApplyError {
+        let subject = Subject { resource: key.resource.clone(), name: key.name.name.to_string() };
+        self.fault(answer(refusal, &subject).message)
+    }
+}
+
+/// Definitions and rules follow their files; other objects belong to whoever writes them.
+fn follows_file(served: &Served) -> bool {
+    served.definition.core && served.definition.kind.group.contains('.')
+}
+
+fn annotate(document: &mut Document, digest: &str) {
+    let metadata = document.metadata.get_or_insert_default();
+    let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+    if annotations.is_null() {
+        *annotations = json!({});
+    }
+    // Anything else is refused by the write, which says what is wrong with it.
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.insert(DIGEST.to_owned(), Value::from(digest));
+    }
+}
+
+fn intent(edit: Edit, precondition: Precondition) -> Intent {
+    Intent {
+        lane: Lane::Main,
+        edit,
+        precondition,
+        conduct: Conduct {
+            foreign: ForeignLane::Refuse,
+            metadata: MetadataMode::NamedOnly,
+            unknown_fields: FieldValidation::Warn,
+            keeps_conditions: true,
+        },
+        manager: "pintle-files".to_owned(),
+    }
+}
+
+fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

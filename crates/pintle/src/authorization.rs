@@ -1,0 +1,118 @@
+//! Whether requests are authorised, decided once at start, and remembered beside the data so that a
+//! forgotten flag never opens a server that was closed.
+
+use std::path::{Path, PathBuf};
+
+use pintle_engine::AccessMode;
+
+use crate::config::{AuthorizationChoice, ServeConfig};
+use crate::manifests::Manifest;
+
+/// Why the mode could not be decided.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorizationError {
+    /// The mode of an earlier start cannot be read or written.
+    #[error("{} cannot be read or written", file.display())]
+    Record {
+        /// The file that holds it.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file holds something else.
+    #[error(
+        "{} holds {found:?}, which is neither `rbac` nor `none`; put the mode of this server there",
+        file.display()
+    )]
+    Unknown {
+        /// The file.
+        file: PathBuf,
+        /// What it holds.
+        found: String,
+    },
+    /// No rules are asked for, and `none` was said with a policy.
+    #[error("a policy was given together with --authorization none; leave one of them out")]
+    PolicyWithoutRules,
+}
+
+/// Decides the mode, and records it in the data directory when there is one.
+pub(crate) fn decide(
+    config: &ServeConfig,
+    manifests: &[Manifest],
+    data_dir: Option<&Path>,
+) -> Result<AccessMode, AuthorizationError> {
+    let record = data_dir.map(|dir| dir.join("authorization"));
+    let recorded = record.as_deref().map(read).transpose()?.flatten();
+    let suggested = !config.policy.is_empty() || manifests.iter().any(is_rule);
+    let mode = match config.authorization {
+        AuthorizationChoice::Rbac => AccessMode::Rules,
+        AuthorizationChoice::None if !config.policy.is_empty() => {
+            return Err(AuthorizationError::PolicyWithoutRules);
+        }
+        AuthorizationChoice::None => AccessMode::Open,
+        AuthorizationChoice::Auto if suggested || recorded == Some(AccessMode::Rules) => {
+            AccessMode::Rules
+        }
+        AuthorizationChoice::Auto => AccessMode::Open,
+    };
+    if let Some(file) = record
+        && recorded != Some(mode)
+    {
+        let text = if mode == AccessMode::Rules { "rbac\n" } else { "none\n" };
+        std::fs::write(&file, text)
+            .map_err(|source| AuthorizationError::Record { file, source })?;
+    }
+    Ok(mode)
+}
+
+fn read(file: &Path) -> Result<Option<AccessMode>, AuthorizationError> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(AuthorizationError::Record { file: file.to_owned(), source });
+        }
+    };
+    match text.trim() {
+        "rbac" => Ok(Some(AccessMode::Rules)),
+        "none" => Ok(Some(AccessMode::Open)),
+        found => {
+            let found = found.chars().take(64).collect();
+            Err(AuthorizationError::Unknown { file: file.to_owned(), found })
+        }
+    }
+}
+
+fn is_rule(manifest: &Manifest) -> bool {
+    let api_version = manifest.value.get("apiVersion").and_then(serde_json::Value::as_str);
+    api_version.is_some_and(|text| text.starts_with("rbac.authorization.k8s.io/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(arguments: &[&str]) -> ServeConfig {
+        let arguments = ["pintle", "serve"].iter().chain(arguments).map(Into::into);
+        match crate::cli::parse(arguments, &|_: &str| None) {
+            Ok(crate::cli::Command::Serve(config)) => *config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_closed_server_is_never_opened_by_leaving_something_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = Some(dir.path());
+        let mode = |arguments: &[&str]| decide(&config(arguments), &[], data).unwrap();
+        assert_eq!(mode(&[]), AccessMode::Open);
+        assert_eq!(mode(&["--policy", "policy.yaml"]), AccessMode::Rules);
+        assert_eq!(mode(&[]), AccessMode::Rules, "recorded");
+        assert_eq!(mode(&["--authorization", "none"]), AccessMode::Open);
+        assert_eq!(mode(&[]), AccessMode::Open);
+        let both = config(&["--authorization", "none", "--policy", "policy.yaml"]);
+        assert!(decide(&both, &[], data).is_err());
+        std::fs::write(dir.path().join("authorization"), "perhaps").unwrap();
+        assert!(decide(&config(&[]), &[], data).is_err());
+    }
+}

@@ -1,0 +1,290 @@
+//! `pintle serve`: puts the parts together, and takes them apart again.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pintle_authz::{Policy, PolicyError};
+use pintle_engine::{
+    AccessMode, Engine, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy,
+};
+use pintle_http::{Authentication, ServerLimits, StaticTokens, TokenFileError};
+use pintle_rest::{RestDoor, RestSettings};
+use pintle_store::{HistoryLimits, MemoryStore, Store};
+use pintle_store_sqlite::{OpenError, SqliteStore};
+use tokio::net::TcpListener;
+
+use crate::apply::{Applied, ApplyError, apply};
+use crate::authorization::{self, AuthorizationError};
+use crate::banner::Banner;
+use crate::config::{ServeConfig, StoreChoice};
+use crate::manifests::{self, Manifest, ManifestError, ManifestLimits};
+use crate::yaml;
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A file with kinds or objects cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A document in such a file cannot be applied.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// A file that the settings name cannot be read.
+    #[error("{} cannot be read", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A policy file is not YAML.
+    #[error("{}: {problem}", file.display())]
+    PolicyText {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, and where.
+        problem: String,
+    },
+    /// A policy file breaks the rules of policy files.
+    #[error("{}: {problem}", file.display())]
+    Policy {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, and where.
+        problem: PolicyError,
+    },
+    /// The token file cannot be used.
+    #[error("{}: {problem}", file.display())]
+    Tokens {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, and where.
+        problem: TokenFileError,
+    },
+    /// Whether requests are authorised could not be decided.
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
+    /// Without a way to know callers, only this machine may reach the server.
+    #[error(
+        "{0} can be reached from other machines, and nothing is set up to know who calls: add \
+         --tokens FILE, or listen on a loopback address such as 127.0.0.1:8080"
+    )]
+    OpenToTheWorld(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}; is another server running there?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The data directory cannot be made.
+    #[error("the data directory {} cannot be created", dir.display())]
+    DataDir {
+        /// The directory.
+        dir: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The engine did not start, or did not stop.
+    #[error("the engine failed: {0:?}")]
+    Engine(Refusal),
+    /// Signals cannot be awaited.
+    #[error("signals cannot be awaited")]
+    Signals(#[source] std::io::Error),
+}
+
+impl ServeError {
+    /// The exit code: 2 for what the user has to put right, 1 for the rest.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Engine(_) | Self::Signals(_) => 1,
+            Self::Manifest(_)
+            | Self::Apply(_)
+            | Self::Unreadable { .. }
+            | Self::PolicyText { .. }
+            | Self::Policy { .. }
+            | Self::Tokens { .. }
+            | Self::Authorization(_)
+            | Self::OpenToTheWorld(_)
+            | Self::Listen { .. }
+            | Self::DataDir { .. }
+            | Self::Store(_) => 2,
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT. What there is to know at the start is written to `out`.
+pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), ServeError> {
+    let manifests = manifests::load(&config.paths, &ManifestLimits::default())?;
+    for place in &manifests.skipped {
+        tracing::info!(%place, "skipped: a document without apiVersion and kind");
+    }
+    let tokens = config.tokens.as_deref().map(read_tokens).transpose()?;
+    if tokens.is_none() && !config.listen.ip().is_loopback() {
+        return Err(ServeError::OpenToTheWorld(config.listen));
+    }
+    let policies = config.policy.iter().map(|file| read_policy(file)).collect::<Result<_, _>>()?;
+    let store = open_store(config)?;
+    let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
+    let mode = authorization::decide(config, &manifests.manifests, data_dir)?;
+    let listener = listen(config.listen).await?;
+    let address = listener.local_addr().unwrap_or(config.listen);
+    let engine = start_engine(config, store, RuleSource { mode, policies }).await?;
+    let Applied { created, updated, unchanged } = apply(&engine, &manifests.manifests).await?;
+    if !manifests.manifests.is_empty() {
+        tracing::info!(created, updated, unchanged, "files applied");
+    }
+    let banner = Banner {
+        address,
+        catalog: &engine.catalog(),
+        mode,
+        has_tokens: tokens.is_some(),
+        data: data_in_words(config),
+        sample: sample(&engine, &manifests.manifests),
+    };
+    // A reader that has gone stops nothing.
+    drop(write!(out, "{}", banner.text()).and_then(|()| out.flush()));
+    let authentication = authentication(tokens, mode);
+    let door = RestDoor::new(Arc::clone(&engine), rest_settings(config, authentication));
+    let mut signals = Signals::new()?;
+    let stop = {
+        let engine = Arc::clone(&engine);
+        async move {
+            signals.wait().await;
+            tracing::info!("going down: finishing what is in progress");
+            engine.end_watches();
+        }
+    };
+    let serving = pintle_http::serve(listener, door, ServerLimits::default(), engine.closing());
+    tokio::join!(serving, stop);
+    engine.close().await.map_err(ServeError::Engine)
+}
+
+fn rest_settings(config: &ServeConfig, authentication: Authentication) -> RestSettings {
+    RestSettings {
+        authentication,
+        require_status_precondition: config.require_status_precondition,
+        body_bytes_max: config.body_bytes_max,
+        ..RestSettings::default()
+    }
+}
+
+/// Unknown callers may go on only where rules decide what they may do.
+fn authentication(tokens: Option<StaticTokens>, mode: AccessMode) -> Authentication {
+    match tokens {
+        None => Authentication::None,
+        Some(tokens) => Authentication::Tokens {
+            tokens: Arc::new(tokens),
+            anonymous: mode == AccessMode::Rules,
+        },
+    }
+}
+
+async fn start_engine(
+    config: &ServeConfig,
+    store: Arc<dyn Store>,
+    rules: RuleSource,
+) -> Result<Arc<Engine>, ServeError> {
+    let limits = Limits { object_bytes_max: config.body_bytes_max, ..Limits::default() };
+    let setup = Setup {
+        store,
+        rules,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        limits,
+    };
+    Engine::start(setup).await.map_err(ServeError::Engine)
+}
+
+fn open_store(config: &ServeConfig) -> Result<Arc<dyn Store>, ServeError> {
+    let limits = HistoryLimits {
+        age: config.history_age,
+        bytes_max: config.history_bytes_max,
+        ..HistoryLimits::default()
+    };
+    match config.store {
+        StoreChoice::Memory => Ok(Arc::new(MemoryStore::new(limits))),
+        StoreChoice::Sqlite => {
+            let dir = &config.data_dir;
+            std::fs::create_dir_all(dir)
+                .map_err(|source| ServeError::DataDir { dir: dir.clone(), source })?;
+            Ok(Arc::new(SqliteStore::open(dir, limits)?))
+        }
+    }
+}
+
+fn data_in_words(config: &ServeConfig) -> String {
+    match config.store {
+        StoreChoice::Memory => "in memory only: everything is forgotten at the end".to_owned(),
+        StoreChoice::Sqlite => {
+            let file = config.data_dir.join("pintle.db");
+            format!("{} (SQLite; what is acknowledged is on disk)", file.display())
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+fn read_text(file: &Path) -> Result<String, ServeError> {
+    std::fs::read_to_string(file)
+        .map_err(|source| ServeError::Unreadable { file: file.to_owned(), source })
+}
+
+fn read_tokens(file: &Path) -> Result<StaticTokens, ServeError> {
+    StaticTokens::parse(&read_text(file)?)
+        .map_err(|problem| ServeError::Tokens { file: file.to_owned(), problem })
+}
+
+fn read_policy(file: &Path) -> Result<Policy, ServeError> {
+    let value = yaml::value(&read_text(file)?)
+        .map_err(|problem| ServeError::PolicyText { file: file.to_owned(), problem })?;
+    Policy::from_value(&value)
+        .map_err(|problem| ServeError::Policy { file: file.to_owned(), problem })
+}
+
+/// The path of an object to try things on: the first one from the files that is not of a core kind.
+fn sample(engine: &Engine, manifests: &[Manifest]) -> Option<String> {
+    let catalog = engine.catalog();
+    manifests.iter().find_map(|manifest| {
+        let text = |pointer| manifest.value.pointer(pointer).and_then(serde_json::Value::as_str);
+        let resource = catalog.resource_of(text("/apiVersion")?, text("/kind")?)?;
+        let served = catalog.get(&resource).filter(|served| !served.definition.core)?;
+        let namespace = text("/metadata/namespace").is_none_or(|it| it == "default");
+        let alone = catalog.by_plural(&served.definition.kind.plural).count() == 1;
+        let plural =
+            if alone { served.definition.kind.plural.to_string() } else { resource.to_string() };
+        let name = text("/metadata/name").filter(|_| namespace)?;
+        Some(format!("/{plural}/{name}"))
+    })
+}
+
+/// The signals that ask the server to go.
+#[derive(Debug)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ServeError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
