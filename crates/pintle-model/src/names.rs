@@ -47,6 +47,10 @@ pub fn validate_name(path: FieldPath<'_>, name: &str, rule: NameRule) -> Result<
 /// All annotations of one object together may take so many bytes, as upstream.
 const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 
+/// So many faults of labels, and as many of annotations, are told; nobody reads more, and a client can
+/// make any number.
+const FAULTS_MAX: usize = 50;
+
 /// Checks labels, annotations, finalizers and owner references.
 pub fn validate_metadata_maps(metadata: &Metadata) -> Vec<FieldError> {
     let root = FieldPath::ROOT.field("metadata");
@@ -63,14 +67,17 @@ fn check_labels(
     labels: &BTreeMap<String, String>,
     errors: &mut Vec<FieldError>,
 ) {
-    for (key, value) in labels {
-        if let Err(detail) = validate_qualified_name(key) {
-            errors.push(FieldError::invalid(path, &Value::from(key.as_str()), detail));
-        }
-        if let Err(detail) = validate_label_value(value) {
-            errors.push(FieldError::invalid(path.key(key), &Value::from(value.as_str()), detail));
-        }
-    }
+    let faults = labels.iter().flat_map(|(key, value)| {
+        let bad_key = |detail| FieldError::invalid(path, &Value::from(key.as_str()), detail);
+        let bad_value =
+            |detail| FieldError::invalid(path.key(key), &Value::from(value.as_str()), detail);
+        let faults = [
+            validate_qualified_name(key).err().map(bad_key),
+            validate_label_value(value).err().map(bad_value),
+        ];
+        faults.into_iter().flatten()
+    });
+    errors.extend(faults.take(FAULTS_MAX));
 }
 
 fn check_annotations(
@@ -78,11 +85,11 @@ fn check_annotations(
     annotations: &BTreeMap<String, String>,
     errors: &mut Vec<FieldError>,
 ) {
-    for key in annotations.keys() {
-        if let Err(detail) = validate_qualified_name(&key.to_lowercase()) {
-            errors.push(FieldError::invalid(path, &Value::from(key.as_str()), detail));
-        }
-    }
+    let faults = annotations.keys().filter_map(|key| {
+        let detail = validate_qualified_name(&key.to_lowercase()).err()?;
+        Some(FieldError::invalid(path, &Value::from(key.as_str()), detail))
+    });
+    errors.extend(faults.take(FAULTS_MAX));
     let bytes: usize = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
     if bytes > ANNOTATIONS_BYTES_MAX {
         errors.push(FieldError::new(
@@ -93,9 +100,9 @@ fn check_annotations(
     }
 }
 
-/// So many finalizers or owner references an object may have; none of ours, and upstream has no
-/// bound but the size of the object.
-const REFERENCES_MAX: usize = 1_000;
+/// So many finalizers, and so many owner references, an object may have. Upstream has no bound but the
+/// size of the object.
+pub const REFERENCES_MAX: usize = 1_000;
 
 fn check_finalizers(path: FieldPath<'_>, finalizers: &[String], errors: &mut Vec<FieldError>) {
     if finalizers.len() > REFERENCES_MAX {

@@ -4,16 +4,19 @@
 //! client's clock alone is never a change. Who wrote which condition last is kept in the ledger
 //! beside the status.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pintle_model::{
-    Condition, ConditionLedger, ConditionStatus, FieldError, FieldErrorKind, FieldPath,
+    Condition, ConditionLedger, ConditionStatus, FieldError, FieldErrorKind, FieldPath, Generation,
     LedgerEntry, Object,
 };
+use pintle_schema::{Schema, Version};
 use serde_json::{Map, Value};
 
-use crate::decide::Check;
+use crate::check::{Check, REPORTED_MAX};
 use crate::refusal::Refusal;
+use crate::stored::{StoredStatus, conditions};
 
 /// A write to one condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,26 +46,24 @@ impl ConditionEdit {
 
 /// Applies an edit of one condition to a status.
 pub(crate) fn edit(status: &mut Value, edit: &ConditionEdit) -> Result<(), Refusal> {
-    let Some(status) = status.as_object_mut() else { return Ok(()) };
-    let list = status.entry("conditions").or_insert_with(|| Value::Array(Vec::new()));
+    let none = || Refusal::NoCondition { kind: edit.condition_type().to_owned() };
+    let fields = status.as_object_mut().ok_or_else(none)?;
+    let list = fields.entry("conditions").or_insert(Value::Null);
     if list.is_null() {
         *list = Value::Array(Vec::new());
     }
-    let Some(list) = list.as_array_mut() else { return Ok(()) };
+    let list = list.as_array_mut().ok_or_else(none)?;
     let found = list.iter().position(|entry| type_of(entry) == Some(edit.condition_type()));
-    match (edit, found) {
-        (ConditionEdit::Put { kind, fields }, found) => {
+    match edit {
+        ConditionEdit::Put { kind, fields } => {
             let entry = Value::Object(named(kind, fields)?);
             match found.and_then(|index| list.get_mut(index)) {
                 Some(place) => *place = entry,
                 None => list.push(entry),
             }
         }
-        (ConditionEdit::Remove { .. }, Some(index)) => {
-            list.remove(index);
-        }
-        (ConditionEdit::Remove { kind }, None) => {
-            return Err(Refusal::NoCondition { kind: kind.clone() });
+        ConditionEdit::Remove { .. } => {
+            list.remove(found.ok_or_else(none)?);
         }
     }
     Ok(())
@@ -83,43 +84,75 @@ fn named(kind: &str, fields: &Map<String, Value>) -> Result<Map<String, Value>, 
     Ok(fields)
 }
 
-/// Checks the conditions of a wanted status and sets their transition times.
-pub(crate) fn look_after(check: &mut Check<'_>, current: &Object, status: &mut Value) {
-    check_observed(check, current, FieldPath::ROOT.field("status"), status.as_object());
-    if !check.situation.version.conditions {
+/// Sets the transition times of a wanted status and checks its conditions, on the doors that look after
+/// them.
+pub(crate) fn look_after(check: &mut Check<'_>, stored: &StoredStatus<'_>, status: &mut Value) {
+    let version = check.situation.version;
+    if !check.conduct.keeps_conditions || !version.status_subresource {
         return;
     }
-    let stored = stored_conditions(current);
-    let Some(list) = status.get_mut("conditions").and_then(Value::as_array_mut) else { return };
-    check_list(check, current, list);
-    let now = check.situation.stamp.now.seconds();
-    for entry in list.iter_mut().filter_map(Value::as_object_mut) {
-        let before = entry.get("type").and_then(Value::as_str).and_then(|kind| {
-            stored.iter().filter_map(Condition::of).find(|stored| stored.kind() == Some(kind))
-        });
-        let time = transition_time(before, entry, &now);
-        entry.insert("lastTransitionTime".to_owned(), Value::from(time));
+    let generation = stored.object.generation();
+    if let Some(value) = future_generation(status, generation)
+        && stored.tree().get("observedGeneration") != Some(value)
+    {
+        check.errors.push(not_yet(FieldPath::ROOT.field("status"), value, generation));
     }
+    if !version.conditions {
+        return;
+    }
+    let Some(list) = status.get_mut("conditions").and_then(Value::as_array_mut) else { return };
+    let stored_types = by_type(stored.conditions());
+    if keeps_times(version) {
+        let now = check.situation.stamp.now.seconds();
+        for entry in list.iter_mut() {
+            set_transition_time(entry, &stored_types, &now);
+        }
+    }
+    // What is stored was let in once, by the door that upstream's rules apply to.
+    if list != stored.conditions() {
+        check_list(check, generation, list, &stored_types);
+    }
+}
+
+/// Whether the schema has a place for the times. `type` and `status` are all that it must have.
+fn keeps_times(version: &Version) -> bool {
+    let condition = version
+        .schema
+        .property("status")
+        .and_then(|status| status.property("conditions"))
+        .and_then(Schema::items);
+    condition.is_some_and(|condition| {
+        condition.preserves_unknown() || condition.property("lastTransitionTime").is_some()
+    })
 }
 
 /// The stored time while `status` stays the same, and the server's time when it flips.
-fn transition_time(before: Option<Condition<'_>>, entry: &Map<String, Value>, now: &str) -> String {
-    let status = entry.get("status").and_then(Value::as_str);
-    before
+fn set_transition_time(entry: &mut Value, stored: &ByType<'_>, now: &str) {
+    let before = type_of(entry).and_then(|kind| stored.get(kind).copied()).and_then(Condition::of);
+    let Some(fields) = entry.as_object_mut() else { return };
+    let status = fields.get("status").and_then(Value::as_str);
+    let time = before
         .filter(|before| before.status() == status)
         .and_then(Condition::last_transition_time)
-        .unwrap_or(now)
-        .to_owned()
+        .unwrap_or(now);
+    fields.insert("lastTransitionTime".to_owned(), Value::from(time));
 }
 
-fn check_list(check: &mut Check<'_>, current: &Object, list: &[Value]) {
+fn check_list(check: &mut Check<'_>, generation: Generation, list: &[Value], stored: &ByType<'_>) {
     let status = FieldPath::ROOT.field("status");
     let path = status.field("conditions");
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for (index, entry) in list.iter().enumerate() {
+        if check.errors.len() >= REPORTED_MAX {
+            return;
+        }
         let at = path.index(index);
-        let fields = entry.as_object();
-        check_observed(check, current, at, fields);
+        let before = type_of(entry).and_then(|kind| stored.get(kind));
+        if let Some(value) = future_generation(entry, generation)
+            && before.and_then(|before| before.get("observedGeneration")) != Some(value)
+        {
+            check.errors.push(not_yet(at, value, generation));
+        }
         let Some(kind) = type_of(entry) else { continue };
         if !seen.insert(kind) {
             check.errors.push(FieldError::with_value(
@@ -129,7 +162,7 @@ fn check_list(check: &mut Check<'_>, current: &Object, list: &[Value]) {
                 "each condition type may stand once",
             ));
         }
-        if let Some(value) = fields.and_then(|fields| fields.get("status"))
+        if let Some(value) = entry.get("status")
             && value.as_str().and_then(ConditionStatus::parse).is_none()
         {
             check.errors.push(FieldError::with_value(
@@ -142,88 +175,92 @@ fn check_list(check: &mut Check<'_>, current: &Object, list: &[Value]) {
     }
 }
 
-/// Nobody can have observed a generation that does not exist yet.
-fn check_observed(
-    check: &mut Check<'_>,
-    current: &Object,
-    path: FieldPath<'_>,
-    fields: Option<&Map<String, Value>>,
-) {
-    let Some(value) = fields.and_then(|fields| fields.get("observedGeneration")) else { return };
-    if let Some(observed) = value.as_i64()
-        && observed > current.generation().0
-    {
-        check.errors.push(FieldError::invalid(
-            path.field("observedGeneration"),
-            value,
-            format!("is larger than the object's generation, {}", current.generation()),
-        ));
-    }
+/// The observed generation, when it is one that does not exist yet.
+///
+/// One that is stored already is not held against a write that leaves it.
+fn future_generation(entry: &Value, generation: Generation) -> Option<&Value> {
+    #[expect(clippy::cast_precision_loss, reason = "numbers this large differ by more than that")]
+    let beyond = |number: f64| number > generation.0 as f64;
+    let value = entry.get("observedGeneration")?;
+    let future = match value.as_i64() {
+        Some(number) => number > generation.0,
+        None => value.as_f64().is_some_and(beyond),
+    };
+    Some(value).filter(|_| future)
+}
+
+fn not_yet(path: FieldPath<'_>, value: &Value, generation: Generation) -> FieldError {
+    let detail = format!("is larger than the object's generation, {generation}");
+    FieldError::invalid(path.field("observedGeneration"), value, detail)
 }
 
 /// The ledger after a write, with a warning for each condition of somebody else that it drops.
 pub(crate) fn ledger(
     check: &mut Check<'_>,
-    current: &Object,
+    stored: &StoredStatus<'_>,
     wanted: Option<&Value>,
-    manager: &str,
 ) -> Option<Arc<ConditionLedger>> {
-    if !check.situation.version.conditions {
-        return current.ledger.clone();
-    }
-    let stored = stored_conditions(current);
-    let wanted = wanted.and_then(|status| status.get("conditions")).and_then(Value::as_array);
-    let wanted: &[Value] = wanted.map_or(&[], Vec::as_slice);
-    let mut ledger = current
-        .ledger
-        .as_ref()
-        .map_or_else(ConditionLedger::default, |ledger| ledger.settled(current.status_revision));
-    for kind in wanted.iter().filter_map(type_of) {
-        if find(wanted, kind) != find(&stored, kind) {
-            note(&mut ledger, kind, manager, false);
-        }
-    }
-    for kind in stored.iter().filter_map(type_of).filter(|kind| find(wanted, kind).is_none()) {
-        let owner = ledger.entries.get(kind).map(|entry| entry.manager.clone());
-        if let Some(owner) = owner.filter(|owner| owner != manager) {
-            check.warnings.push(format!(
-                "condition {kind:?} was removed; {owner:?} wrote it last, not {manager:?}"
-            ));
-        }
-        note(&mut ledger, kind, manager, true);
+    let Object { ledger, status_revision, .. } = &**stored.object;
+    let mut ledger =
+        ledger.as_ref().map_or_else(ConditionLedger::default, |it| it.settled(*status_revision));
+    if check.situation.version.conditions {
+        let wanted = by_type(wanted.map_or(&[], conditions));
+        note_changes(check, &mut ledger, &by_type(stored.conditions()), &wanted);
+        make_room(&mut ledger);
     }
     (!ledger.entries.is_empty()).then(|| Arc::new(ledger))
 }
 
-/// Tombstones beyond this number make room for new ones, so that the ledger stays small.
-const LEDGER_ENTRIES_MAX: usize = 128;
-
-fn note(ledger: &mut ConditionLedger, kind: &str, manager: &str, removed: bool) {
-    if ledger.entries.len() >= LEDGER_ENTRIES_MAX && !ledger.entries.contains_key(kind) {
-        let oldest = ledger
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.removed)
-            .min_by_key(|(_, entry)| entry.changed)
-            .map(|(kind, _)| kind.clone());
-        if let Some(oldest) = oldest {
-            ledger.entries.remove(&oldest);
+fn note_changes(
+    check: &mut Check<'_>,
+    ledger: &mut ConditionLedger,
+    stored: &ByType<'_>,
+    wanted: &ByType<'_>,
+) {
+    let manager = check.manager;
+    let entry = |removed| LedgerEntry { manager: manager.to_owned(), changed: None, removed };
+    for (kind, _) in wanted.iter().filter(|(kind, now)| stored.get(*kind) != Some(now)) {
+        ledger.entries.insert((*kind).to_owned(), entry(false));
+    }
+    for kind in stored.keys().filter(|kind| !wanted.contains_key(*kind)) {
+        let before = ledger.entries.insert((*kind).to_owned(), entry(true));
+        let owner = before.map(|entry| entry.manager).filter(|owner| owner != manager);
+        if let Some(owner) = owner.filter(|_| check.warnings.len() < REPORTED_MAX) {
+            check.warnings.push(format!(
+                "condition {kind:?} was removed; {owner:?} wrote it last, not {manager:?}"
+            ));
         }
     }
-    let entry = LedgerEntry { manager: manager.to_owned(), changed: None, removed };
-    ledger.entries.insert(kind.to_owned(), entry);
 }
 
-fn stored_conditions(current: &Object) -> Vec<Value> {
-    let status = current.status.as_ref().map(pintle_model::Json::to_value);
-    match status.and_then(|mut status| status.get_mut("conditions").map(Value::take)) {
-        Some(Value::Array(list)) => list,
-        Some(_) | None => Vec::new(),
+/// So many entries a ledger has before its oldest tombstones go.
+const LEDGER_ENTRIES_MAX: usize = 128;
+
+fn make_room(ledger: &mut ConditionLedger) {
+    let excess = ledger.entries.len().saturating_sub(LEDGER_ENTRIES_MAX);
+    if excess == 0 {
+        return;
+    }
+    let tombstones = ledger.entries.iter().filter(|(_, entry)| entry.removed);
+    // No revision yet means that this write made it: it is the newest.
+    let mut tombstones: Vec<_> = tombstones
+        .map(|(kind, entry)| (entry.changed.is_none(), entry.changed, kind.clone()))
+        .collect();
+    tombstones.sort_unstable();
+    for (_, _, kind) in tombstones.into_iter().take(excess) {
+        ledger.entries.remove(&kind);
     }
 }
 
-fn find<'a>(list: &'a [Value], kind: &str) -> Option<&'a Value> {
-    list.iter().find(|entry| type_of(entry) == Some(kind))
+/// Conditions by their type; of a type that stands twice, the first.
+type ByType<'a> = BTreeMap<&'a str, &'a Value>;
+
+fn by_type(list: &[Value]) -> ByType<'_> {
+    let mut types = BTreeMap::new();
+    for (kind, entry) in list.iter().filter_map(|entry| Some((type_of(entry)?, entry))) {
+        types.entry(kind).or_insert(entry);
+    }
+    types
 }
 
 fn type_of(entry: &Value) -> Option<&str> {

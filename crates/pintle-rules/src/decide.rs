@@ -2,18 +2,12 @@
 
 use std::sync::Arc;
 
-use pintle_model::{
-    Change, FieldError, FieldPath, Json, Metadata, Object, ObjectKey, Put, Revision, Timestamp,
-    Uid, validate_metadata_maps, validate_name,
-};
+use pintle_model::{Change, Object, ObjectKey, Put, Revision, Timestamp, Uid};
 use pintle_schema::{Definition, Version};
-use serde_json::{Map, Value};
 
-use crate::intent::{
-    Conduct, ConflictScope, Document, Edit, FieldValidation, Intent, Lane, Precondition,
-};
+use crate::intent::{ConflictScope, Edit, Intent, Lane, Precondition};
 use crate::refusal::{Conflict, Refusal};
-use crate::{deletion, main_lane, metadata, status_lane};
+use crate::{boundary, create, deletion, identity, main_lane, status_lane};
 
 /// What the core may not find out by itself: the time, fresh ids, how far the store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,28 +57,69 @@ pub struct Decision {
 
 /// Decides one write. Total: whatever comes in, the answer is a decision or a refusal.
 ///
-/// The order of checks is that of the contract (rule 3): existence, boundary, precondition, schema
-/// and rules. Authentication, addressing, authorisation and parsing happened before.
+/// The order of checks is that of the contract (rule 3): which object the document says it is, then
+/// existence, boundary, precondition, schema and rules. Authentication, addressing, authorisation
+/// and parsing happened before. Only patches say which object they are for after they were applied.
 pub fn decide(situation: Situation<'_>, intent: &Intent) -> Result<Decision, Refusal> {
-    if let Edit::Create(document) = &intent.edit {
-        return create(situation, document, intent);
+    if let Edit::Create(document) | Edit::Replace(document) = &intent.edit {
+        identity::check_document(document, situation.key)?;
     }
-    let current = situation.current.ok_or(Refusal::NotFound)?;
+    match (intent.lane, &intent.edit) {
+        (Lane::Main, Edit::Create(document)) => create::create(situation, document, intent),
+        (Lane::Status, _) if !situation.version.status_subresource => Err(Refusal::NotFound),
+        (Lane::Main | Lane::Status, _) => {
+            let current = situation.current.ok_or(Refusal::NotFound)?;
+            change(situation, current, intent)
+        }
+    }
+}
+
+/// Decides a write to an object that exists.
+fn change(
+    situation: Situation<'_>,
+    current: &Arc<Object>,
+    intent: &Intent,
+) -> Result<Decision, Refusal> {
     if intent.precondition.absent {
         return Err(Refusal::AlreadyExists { uid: current.uid().clone() });
     }
     if intent.lane == Lane::Status {
-        status_lane::check_boundary(&intent.edit, intent.conduct)?;
+        boundary::check(&intent.edit, intent.conduct)?;
     }
-    check_precondition(&intent.precondition, current, situation.stamp)?;
+    check_precondition(&still_wanted(intent), current, situation.stamp)?;
     match (intent.lane, &intent.edit) {
-        (Lane::Main, Edit::Delete(options)) => deletion::delete(situation, current, *options),
+        (Lane::Main, Edit::Replace(document)) => {
+            main_lane::replace(situation, current, document, intent)
+        }
+        (Lane::Main, Edit::Patch(patch, root)) => {
+            main_lane::patch(situation, current, patch, *root, intent)
+        }
+        (Lane::Main, Edit::Delete(options)) => Ok(deletion::delete(situation, current, *options)),
         (Lane::Main, Edit::Condition(edit)) => {
             Err(Refusal::NoCondition { kind: edit.condition_type().to_owned() })
         }
-        (Lane::Main, edit) => main_lane::write(situation, current, edit, intent),
-        (Lane::Status, edit) => status_lane::write(situation, current, edit, intent),
+        (Lane::Status, Edit::Replace(document)) => {
+            status_lane::replace(situation, current, document, intent)
+        }
+        (Lane::Status, Edit::Patch(patch, root)) => {
+            status_lane::patch(situation, current, patch, *root, intent)
+        }
+        (Lane::Status, Edit::Condition(edit)) => {
+            status_lane::edit_condition(situation, current, edit, intent)
+        }
+        // Only whole objects are made and removed.
+        (Lane::Main | Lane::Status, Edit::Create(_)) | (Lane::Status, Edit::Delete(_)) => {
+            Err(Refusal::NotFound)
+        }
     }
+}
+
+/// The precondition as far as it can be checked before the edit is applied: a patch that names the
+/// version itself meets the demand for one, and is held to it once it was applied.
+fn still_wanted(intent: &Intent) -> Precondition {
+    let mut precondition = intent.precondition.clone();
+    precondition.required &= !identity::names_version(&intent.edit);
+    precondition
 }
 
 /// Compares the version a write was computed from with the one that the object has.
@@ -134,161 +169,23 @@ fn check_revision(
     Ok(())
 }
 
-/// Makes a new object. A status that came along is ignored where it has its own subresource.
-fn create(
-    situation: Situation<'_>,
-    document: &Document,
-    intent: &Intent,
-) -> Result<Decision, Refusal> {
-    let Situation { definition, stamp, .. } = situation;
-    let metadata = new_metadata(situation, document)?;
-    let key = ObjectKey::new(situation.key.resource.clone(), &metadata.namespace, &metadata.name);
-    if let Some(current) = situation.current {
-        return Err(Refusal::AlreadyExists { uid: current.uid().clone() });
+impl Decision {
+    /// What a write to `current` comes to; no put means that all of it is stored already.
+    pub(crate) fn new(
+        situation: Situation<'_>,
+        current: &Arc<Object>,
+        put: Option<Put>,
+        warnings: Vec<String>,
+    ) -> Self {
+        let verdict = match put {
+            None => Verdict::Unchanged(Arc::clone(current)),
+            Some(put) => Verdict::Change(Change {
+                key: current.key.clone(),
+                expect: Some(current.revision),
+                put,
+                at: situation.stamp.now,
+            }),
+        };
+        Self { verdict, warnings }
     }
-    if intent.precondition.revision.is_some() {
-        return Err(Refusal::InvalidRevision {
-            given: intent.precondition.revision.unwrap_or_default().to_string(),
-            why: "resourceVersion should not be set on objects to be created",
-        });
-    }
-    let mut errors = Vec::new();
-    if let Err(error) = validate_name(
-        FieldPath::ROOT.field("metadata").field("name"),
-        &metadata.name,
-        definition.name_rule,
-    ) {
-        errors.push(error);
-    }
-    errors.extend(validate_metadata_maps(&metadata));
-    let body = document.body.clone().unwrap_or_default();
-    let mut check = Check { situation, conduct: intent.conduct, warnings: Vec::new(), errors };
-    let body = check.body(&metadata.name, body, None)?;
-    let status = first_status(&mut check, document)?;
-    let warnings = check.done()?;
-    let put = Put::Create { metadata: Arc::new(metadata), body, status };
-    let change = Change { key, expect: None, put, at: stamp.now };
-    Ok(Decision { verdict: Verdict::Change(change), warnings })
-}
-
-fn new_metadata(situation: Situation<'_>, document: &Document) -> Result<Metadata, Refusal> {
-    let Situation { key, stamp, .. } = situation;
-    let empty = Map::new();
-    let given = document.metadata.as_ref().unwrap_or(&empty);
-    metadata::check_identity(given, key)?;
-    let mut made = Metadata {
-        name: key.name.name.to_string(),
-        generate_name: None,
-        namespace: key.name.namespace.to_string(),
-        uid: stamp.uid.clone(),
-        generation: pintle_model::Generation::FIRST,
-        creation_timestamp: stamp.now.truncated(),
-        deletion_timestamp: None,
-        deletion_grace_period_seconds: None,
-        labels: std::collections::BTreeMap::new(),
-        annotations: std::collections::BTreeMap::new(),
-        finalizers: Vec::new(),
-        owner_references: Vec::new(),
-    };
-    metadata::apply(&mut made, given, crate::MetadataMode::NamedOnly).map_err(Refusal::Invalid)?;
-    metadata::generate_name(&mut made, given, &stamp.name_suffix);
-    Ok(made)
-}
-
-/// The status of a new object: only versions without the subresource take it from the document.
-fn first_status(check: &mut Check<'_>, document: &Document) -> Result<Option<Json>, Refusal> {
-    let Some(status) = &document.status else { return Ok(None) };
-    if check.situation.version.status_subresource {
-        warn_status_ignored(status, None, &mut check.warnings);
-        return Ok(None);
-    }
-    Ok(Some(check.status(status.clone())?.1))
-}
-
-/// Says that a status in a main write was ignored, unless it says what is stored anyway.
-pub(crate) fn warn_status_ignored(
-    given: &Value,
-    stored: Option<&Json>,
-    warnings: &mut Vec<String>,
-) {
-    let same = match stored {
-        Some(stored) => Json::from_value(given) == *stored,
-        None => given.as_object().is_some_and(Map::is_empty) || given.is_null(),
-    };
-    if !same {
-        warnings.push(
-            "status was ignored: it is written through the status subresource only".to_owned(),
-        );
-    }
-}
-
-/// Checks the parts of one write and collects what there is to say about them.
-pub(crate) struct Check<'a> {
-    pub(crate) situation: Situation<'a>,
-    pub(crate) conduct: Conduct,
-    pub(crate) warnings: Vec<String>,
-    pub(crate) errors: Vec<FieldError>,
-}
-
-impl Check<'_> {
-    /// Prunes, defaults and validates a body, and gives back its canonical text.
-    ///
-    /// What equals the stored text is not validated again: an object that an older schema let in can
-    /// still get a label.
-    pub(crate) fn body(
-        &mut self,
-        name: &str,
-        mut body: Map<String, Value>,
-        stored: Option<&Json>,
-    ) -> Result<Json, Refusal> {
-        let Situation { definition, version, .. } = self.situation;
-        self.note_unknown(version.normalize_body(&mut body))?;
-        let text = Json::from_map(&body);
-        if stored == Some(&text) {
-            return Ok(text);
-        }
-        let faults = version.validate_body(&body);
-        let sound = faults.is_empty();
-        self.errors.extend(faults);
-        if sound
-            && declares_kinds(definition)
-            && let Err(faults) = Definition::from_crd(name, &body)
-        {
-            self.errors.extend(faults);
-        }
-        Ok(text)
-    }
-
-    /// Prunes, defaults and validates a status, and gives back the tree and its canonical text.
-    pub(crate) fn status(&mut self, mut status: Value) -> Result<(Value, Json), Refusal> {
-        let version = self.situation.version;
-        self.note_unknown(version.normalize_status(&mut status))?;
-        self.errors.extend(version.validate_status(&status));
-        let text = Json::from_value(&status);
-        Ok((status, text))
-    }
-
-    /// Warns of unknown fields that were dropped, or refuses them, as the caller asked.
-    pub(crate) fn note_unknown(&mut self, unknown: Vec<String>) -> Result<(), Refusal> {
-        match self.conduct.unknown_fields {
-            FieldValidation::Strict if !unknown.is_empty() => Err(Refusal::UnknownFields(unknown)),
-            FieldValidation::Strict | FieldValidation::Ignore => Ok(()),
-            FieldValidation::Warn => {
-                let sentences = unknown.iter().map(|path| format!("unknown field {path:?}"));
-                self.warnings.extend(sentences);
-                Ok(())
-            }
-        }
-    }
-
-    /// The warnings, or all that is wrong.
-    pub(crate) fn done(self) -> Result<Vec<String>, Refusal> {
-        if self.errors.is_empty() { Ok(self.warnings) } else { Err(Refusal::Invalid(self.errors)) }
-    }
-}
-
-/// Whether the objects of this kind declare kinds, so that what they declare is checked too.
-fn declares_kinds(definition: &Definition) -> bool {
-    &*definition.kind.plural == "customresourcedefinitions"
-        && &*definition.kind.group == "apiextensions.k8s.io"
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use pintle_model::{Change, GroupResource, Metadata, Object, Put};
+use pintle_model::{GroupResource, Metadata, Object, Put};
 
-use crate::decide::{Decision, Situation, Verdict};
-use crate::refusal::Refusal;
+use crate::decide::{Decision, Situation};
 
 /// What becomes of the objects that the deleted one owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,42 +47,40 @@ pub(crate) fn delete(
     situation: Situation<'_>,
     current: &Arc<Object>,
     options: DeleteOptions,
-) -> Result<Decision, Refusal> {
+) -> Decision {
     let mut metadata = Metadata::clone(&current.metadata);
-    let wanted = match options.propagation {
-        Propagation::Background => None,
-        Propagation::Foreground => Some(FOREGROUND_FINALIZER),
-        Propagation::Orphan => Some(ORPHAN_FINALIZER),
-    };
-    let cleanup =
-        cleanup_finalizer(&current.key.resource).filter(|_| !current.metadata.is_terminating());
-    for finalizer in wanted.into_iter().chain(cleanup) {
-        if !metadata.finalizers.iter().any(|present| present == finalizer) {
-            metadata.finalizers.push(finalizer.to_owned());
-        }
+    propagate(&mut metadata.finalizers, options.propagation);
+    if !metadata.is_terminating()
+        && let Some(cleanup) = cleanup_finalizer(&current.key.resource)
+    {
+        add(&mut metadata.finalizers, cleanup);
     }
     if metadata.finalizers.is_empty() {
-        return Ok(decision(situation, current, Put::Delete));
+        return Decision::new(situation, current, Some(Put::Delete), Vec::new());
     }
     if !metadata.is_terminating() {
         metadata.deletion_timestamp = Some(situation.stamp.now.truncated());
         metadata.deletion_grace_period_seconds = Some(0);
         metadata.generation = metadata.generation.next();
     }
-    if metadata == *current.metadata {
-        let verdict = Verdict::Unchanged(Arc::clone(current));
-        return Ok(Decision { verdict, warnings: Vec::new() });
-    }
-    let put = Put::Main { metadata: Arc::new(metadata), body: None, status: None };
-    Ok(decision(situation, current, put))
+    let changed = metadata != *current.metadata;
+    let put = changed.then(|| Put::Main { metadata: Arc::new(metadata), body: None, status: None });
+    Decision::new(situation, current, put, Vec::new())
 }
 
-fn decision(situation: Situation<'_>, current: &Arc<Object>, put: Put) -> Decision {
-    let change = Change {
-        key: current.key.clone(),
-        expect: Some(current.revision),
-        put,
-        at: situation.stamp.now,
+/// What is owned can go first or stay, not both: the later wish counts. No wish leaves an earlier one.
+fn propagate(finalizers: &mut Vec<String>, propagation: Propagation) {
+    let (wanted, other) = match propagation {
+        Propagation::Background => return,
+        Propagation::Foreground => (FOREGROUND_FINALIZER, ORPHAN_FINALIZER),
+        Propagation::Orphan => (ORPHAN_FINALIZER, FOREGROUND_FINALIZER),
     };
-    Decision { verdict: Verdict::Change(change), warnings: Vec::new() }
+    finalizers.retain(|present| present != other);
+    add(finalizers, wanted);
+}
+
+fn add(finalizers: &mut Vec<String>, finalizer: &str) {
+    if !finalizers.iter().any(|present| present == finalizer) {
+        finalizers.push(finalizer.to_owned());
+    }
 }

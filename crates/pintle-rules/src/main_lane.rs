@@ -3,43 +3,104 @@
 use std::sync::Arc;
 
 use pintle_model::{
-    Change, FieldError, Json, Metadata, Object, Put, Revision, StatusPut, Uid,
-    validate_metadata_maps,
+    FieldError, FieldErrorKind, Json, Metadata, Object, Put, REFERENCES_MAX, StatusPut, validate_metadata_maps,
 };
 use serde_json::{Map, Value};
 
-use crate::decide::{Check, Decision, Situation, Verdict, check_precondition, warn_status_ignored};
-use crate::intent::{ConflictScope, Document, Edit, Intent, MetadataMode, PatchRoot, Precondition};
+use crate::check::Check;
+use crate::decide::{Decision, Situation};
+use crate::intent::{Document, Intent, MetadataMode, PatchRoot};
 use crate::patch::{Patch, PatchLimits};
 use crate::refusal::Refusal;
-use crate::{metadata, visible};
+use crate::stored::StoredStatus;
+use crate::{identity, metadata, status_lane, visible};
 
-/// Replaces or patches the main lane of an object that exists.
-pub(crate) fn write(
+/// Replaces the main lane of an object that exists.
+pub(crate) fn replace(
     situation: Situation<'_>,
     current: &Arc<Object>,
-    edit: &Edit,
+    document: &Document,
     intent: &Intent,
 ) -> Result<Decision, Refusal> {
-    let wanted = match edit {
-        Edit::Replace(document) => Wanted::replaced(current, document, intent)?,
-        Edit::Patch(patch, root) => Wanted::patched(situation, current, patch, *root)?,
-        Edit::Create(_) | Edit::Condition(_) | Edit::Delete(_) => return Err(Refusal::NotFound),
+    let mut check = Check::new(situation, intent);
+    let mut wanted = Metadata::clone(&current.metadata);
+    if let Some(given) = &document.metadata {
+        metadata::apply(&mut check, &mut wanted, given, intent.conduct.metadata);
+    }
+    // Where status is part of the object, a whole object without one has none.
+    let whole = intent.conduct.metadata == MetadataMode::Whole && document.body.is_some();
+    let absent = whole && !situation.version.status_subresource;
+    let status = document.status.clone().or_else(|| absent.then_some(Value::Null));
+    Wanted { metadata: wanted, body: document.body.clone(), status }.decided(check, current)
+}
+
+/// Patches the main lane of an object that exists.
+pub(crate) fn patch(
+    situation: Situation<'_>,
+    current: &Arc<Object>,
+    patch: &Patch,
+    root: PatchRoot,
+    intent: &Intent,
+) -> Result<Decision, Refusal> {
+    let mut check = Check::new(situation, intent);
+    let wanted = match root {
+        PatchRoot::Object => patched_whole(&mut check, current, patch, intent)?,
+        PatchRoot::Lane => patched_spec(current, patch)?,
     };
-    let mut check =
-        Check { situation, conduct: intent.conduct, warnings: Vec::new(), errors: Vec::new() };
-    let put = wanted.checked(&mut check, current)?;
-    let warnings = check.done()?;
-    let verdict = match put {
-        None => Verdict::Unchanged(Arc::clone(current)),
-        Some(put) => Verdict::Change(Change {
-            key: current.key.clone(),
-            expect: Some(current.revision),
-            put,
-            at: situation.stamp.now,
-        }),
+    wanted.decided(check, current)
+}
+
+/// The paths of the patch begin at the object.
+fn patched_whole(
+    check: &mut Check<'_>,
+    current: &Arc<Object>,
+    patch: &Patch,
+    intent: &Intent,
+) -> Result<Wanted, Refusal> {
+    let mut tree = visible::object_tree(check.situation, current);
+    patch.apply(&mut tree, &PatchLimits::default()).map_err(Refusal::Patch)?;
+    let Value::Object(mut body) = tree else { return Err(not_an_object("")) };
+    identity::check_patched(check.situation, current, &body, &intent.precondition)?;
+    let status = body.remove("status").unwrap_or(Value::Null);
+    body.remove("apiVersion");
+    body.remove("kind");
+    let Some(Value::Object(given)) = body.remove("metadata") else {
+        return Err(not_an_object("metadata"));
     };
-    Ok(Decision { verdict, warnings })
+    let mut wanted = Metadata::clone(&current.metadata);
+    metadata::apply(check, &mut wanted, &given, MetadataMode::Whole);
+    // A patch that leaves status alone says nothing about it.
+    let untouched = match &current.status {
+        Some(stored) => Json::from_value(&status) == *stored,
+        None => status.is_null(),
+    };
+    let status = Some(status).filter(|_| !untouched);
+    Ok(Wanted { metadata: wanted, body: Some(body), status })
+}
+
+/// The paths of the patch begin at `spec`, which it sees as `{}` when there is none.
+fn patched_spec(current: &Arc<Object>, patch: &Patch) -> Result<Wanted, Refusal> {
+    let mut body = current.body.to_map();
+    let stored = body.remove("spec");
+    let absent = stored.is_none();
+    let mut spec = stored.unwrap_or_else(|| Value::Object(Map::new()));
+    patch.apply(&mut spec, &PatchLimits::default()).map_err(Refusal::Patch)?;
+    if !absent || !is_empty_object(&spec) {
+        body.insert("spec".to_owned(), spec);
+    }
+    Ok(Wanted { metadata: Metadata::clone(&current.metadata), body: Some(body), status: None })
+}
+
+fn is_empty_object(value: &Value) -> bool {
+    value.as_object().is_some_and(Map::is_empty)
+}
+
+fn not_an_object(path: &str) -> Refusal {
+    Refusal::Invalid(vec![FieldError::new(
+        path,
+        FieldErrorKind::TypeInvalid,
+        "the patched result must be an object here",
+    )])
 }
 
 /// The main lane as the write wants it, unchecked.
@@ -47,133 +108,36 @@ struct Wanted {
     metadata: Metadata,
     /// Nothing when the body stays.
     body: Option<Map<String, Value>>,
-    /// What the document says of status.
+    /// What the write says of status; null when it says that there shall be none.
     status: Option<Value>,
 }
 
 impl Wanted {
-    fn replaced(
-        current: &Arc<Object>,
-        document: &Document,
-        intent: &Intent,
-    ) -> Result<Self, Refusal> {
-        let mut wanted = Metadata::clone(&current.metadata);
-        if let Some(given) = &document.metadata {
-            metadata::check_identity(given, &current.key)?;
-            metadata::apply(&mut wanted, given, intent.conduct.metadata)
-                .map_err(Refusal::Invalid)?;
-        }
-        Ok(Self { metadata: wanted, body: document.body.clone(), status: document.status.clone() })
-    }
-
-    fn patched(
-        situation: Situation<'_>,
-        current: &Arc<Object>,
-        patch: &Patch,
-        root: PatchRoot,
-    ) -> Result<Self, Refusal> {
-        match root {
-            PatchRoot::Object => Self::patched_whole(situation, current, patch),
-            PatchRoot::Lane => Self::patched_spec(current, patch),
-        }
-    }
-
-    /// The paths of the patch begin at the object.
-    fn patched_whole(
-        situation: Situation<'_>,
-        current: &Arc<Object>,
-        patch: &Patch,
-    ) -> Result<Self, Refusal> {
-        let mut tree = visible::object_tree(current);
-        patch.apply(&mut tree, &PatchLimits::default()).map_err(Refusal::Patch)?;
-        let Value::Object(mut body) = tree else { return Err(not_an_object("")) };
-        let status = body.remove("status");
-        body.remove("apiVersion");
-        body.remove("kind");
-        let mut wanted = Metadata::clone(&current.metadata);
-        match body.remove("metadata") {
-            Some(Value::Object(given)) => {
-                check_patched_identity(&given, current, situation)?;
-                metadata::apply(&mut wanted, &given, MetadataMode::Whole)
-                    .map_err(Refusal::Invalid)?;
-            }
-            Some(_) | None => return Err(not_an_object("metadata")),
-        }
-        // A patch that leaves status alone says nothing about it.
-        let status = status.filter(|given| {
-            current.status.as_ref().is_none_or(|stored| Json::from_value(given) != *stored)
-        });
-        Ok(Self { metadata: wanted, body: Some(body), status })
-    }
-
-    /// The paths of the patch begin at `spec`.
-    fn patched_spec(current: &Arc<Object>, patch: &Patch) -> Result<Self, Refusal> {
-        let mut body = current.body.to_map();
-        let mut spec = body.remove("spec").unwrap_or_else(|| Value::Object(Map::new()));
-        patch.apply(&mut spec, &PatchLimits::default()).map_err(Refusal::Patch)?;
-        body.insert("spec".to_owned(), spec);
-        Ok(Self { metadata: Metadata::clone(&current.metadata), body: Some(body), status: None })
+    fn decided(self, mut check: Check<'_>, current: &Arc<Object>) -> Result<Decision, Refusal> {
+        let put = self.checked(&mut check, current);
+        check.decided(current, put)
     }
 
     /// Checks everything, and says what is to be written; nothing when all of it is stored already.
-    fn checked(self, check: &mut Check<'_>, current: &Arc<Object>) -> Result<Option<Put>, Refusal> {
+    fn checked(self, check: &mut Check<'_>, current: &Arc<Object>) -> Option<Put> {
         let Self { mut metadata, body, status } = self;
-        let body = match body {
-            Some(body) => Some(check.body(&metadata.name, body, Some(&current.body))?)
-                .filter(|text| *text != current.body),
-            None => None,
-        };
-        if let Some(body) = &body {
-            check_immutable(check, current, body);
-        }
-        let status = checked_status(check, current, status)?;
+        let body = body
+            .map(|body| check.body(&metadata.name, body, Some(&current.body)))
+            .filter(|text| *text != current.body);
+        let status = status.and_then(|status| checked_status(check, current, status));
         if metadata != *current.metadata {
             check.errors.extend(validate_metadata_maps(&metadata));
             check_finalizers(&metadata, &current.metadata, &mut check.errors);
         }
         if metadata.is_terminating() && metadata.finalizers.is_empty() {
-            return Ok(Some(Put::Delete));
+            return Some(Put::Delete);
         }
         if body.is_some() || status.is_some() {
             metadata.generation = metadata.generation.next();
         }
-        if metadata == *current.metadata {
-            return Ok(None);
-        }
-        Ok(Some(Put::Main { metadata: Arc::new(metadata), body, status }))
+        let changed = metadata != *current.metadata;
+        changed.then(|| Put::Main { metadata: Arc::new(metadata), body, status })
     }
-}
-
-/// A patch may name the version and the uid it is meant for, and may not make another object.
-fn check_patched_identity(
-    given: &Map<String, Value>,
-    current: &Arc<Object>,
-    situation: Situation<'_>,
-) -> Result<(), Refusal> {
-    metadata::check_identity(given, &current.key)?;
-    check_precondition(&patched_precondition(given, current)?, current, situation.stamp)
-}
-
-/// Reads `resourceVersion` and `uid` of a patched tree as preconditions; unchanged, they hold.
-pub(crate) fn patched_precondition(
-    given: &Map<String, Value>,
-    current: &Object,
-) -> Result<Precondition, Refusal> {
-    let text = |field| given.get(field).and_then(Value::as_str);
-    let revision = match text("resourceVersion") {
-        None | Some("") => current.revision,
-        Some(text) => Revision::parse(text).map_err(|_| Refusal::InvalidRevision {
-            given: text.chars().take(64).collect(),
-            why: "it must be the decimal text that the server gave out",
-        })?,
-    };
-    Ok(Precondition {
-        revision: Some(revision),
-        uid: text("uid").filter(|uid| !uid.is_empty()).map(Uid::from),
-        scope: ConflictScope::Object,
-        absent: false,
-        required: false,
-    })
 }
 
 /// What a main write does to status: nothing, with a warning, unless the version has no subresource
@@ -181,48 +145,25 @@ pub(crate) fn patched_precondition(
 fn checked_status(
     check: &mut Check<'_>,
     current: &Arc<Object>,
-    status: Option<Value>,
-) -> Result<Option<StatusPut>, Refusal> {
-    let Some(status) = status else { return Ok(None) };
+    status: Value,
+) -> Option<StatusPut> {
     if check.situation.version.status_subresource {
-        warn_status_ignored(&status, current.status.as_ref(), &mut check.warnings);
-        return Ok(None);
+        check.warn_status_ignored(&status, current.status.as_ref());
+        return None;
     }
-    let (_, text) = check.status(status)?;
-    let changed = current.status.as_ref() != Some(&text);
-    Ok(changed.then(|| StatusPut { status: Some(text), ledger: current.ledger.clone() }))
+    status_lane::checked(check, &StoredStatus::of(current), status)
 }
 
 fn check_finalizers(wanted: &Metadata, stored: &Metadata, errors: &mut Vec<FieldError>) {
-    let added = || wanted.finalizers.iter().find(|name| !stored.finalizers.contains(name));
-    if stored.is_terminating()
-        && let Some(added) = added()
-    {
-        errors.push(FieldError::forbidden(
-            "metadata.finalizers",
-            format!("no new finalizers can be added while the object is being deleted: {added:?}"),
-        ));
-    }
-}
-
-fn check_immutable(check: &mut Check<'_>, current: &Arc<Object>, wanted: &Json) {
-    let fields = &check.situation.definition.immutable;
-    if fields.is_empty() {
+    // Too many are refused for that already.
+    if !stored.is_terminating() || wanted.finalizers.len() > REFERENCES_MAX {
         return;
     }
-    let (stored, wanted) = (current.body.to_map(), wanted.to_map());
-    for field in fields {
-        if stored.get(&**field) != wanted.get(&**field) {
-            let value = wanted.get(&**field).unwrap_or(&Value::Null);
-            check.errors.push(FieldError::invalid(field, value, "field is immutable"));
-        }
-    }
-}
-
-fn not_an_object(path: &str) -> Refusal {
-    Refusal::Invalid(vec![FieldError::new(
-        path,
-        pintle_model::FieldErrorKind::TypeInvalid,
-        "the patched result must be an object here",
-    )])
+    let added = wanted.finalizers.iter().find(|name| !stored.finalizers.contains(name));
+    errors.extend(added.map(|added| {
+        FieldError::forbidden(
+            "metadata.finalizers",
+            format!("no new finalizers can be added while the object is being deleted: {added:?}"),
+        )
+    }));
 }

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use json_patch::jsonptr::Token;
 use serde_json::Value;
 
+pub(crate) use measure::fits;
 pub use operations::JsonPatch;
 pub use shorthand::Shorthand;
 
@@ -73,12 +74,16 @@ pub struct PatchLimits {
     pub shifted_items_max: usize,
 }
 
+/// Objects and lists nest at most so deep, patched or not. What is stored can be read back: the reader
+/// gives up at 128.
+pub(crate) const DEPTH_MAX: usize = 100;
+
 impl Default for PatchLimits {
     fn default() -> Self {
         Self {
             operations_max: 10_000,
             result_bytes_max: 16 * 1024 * 1024,
-            depth_max: 100,
+            depth_max: DEPTH_MAX,
             shifted_items_max: 100_000_000,
         }
     }
@@ -187,6 +192,29 @@ impl Patch {
             Self::Shorthand(patch) => Box::new(patch.touches()),
         }
     }
+
+    /// Whether the patch says what stands, or shall stand, at a path.
+    pub(crate) fn states(&self, path: &[&str]) -> bool {
+        match self {
+            Self::Merge(document) => has(document, path),
+            Self::Json(patch) => patch.states(path),
+            Self::Shorthand(patch) => patch.states(path),
+        }
+    }
+
+    /// The same patch without the operations that write outside of some places and read nothing
+    /// there. Patches in the other formats can be applied whatever else they write.
+    pub(crate) fn writing_only(&self, inside: impl Fn(&str) -> bool) -> Self {
+        match self {
+            Self::Json(patch) => Self::Json(patch.writing_only(inside)),
+            Self::Merge(_) | Self::Shorthand(_) => self.clone(),
+        }
+    }
+}
+
+/// Whether there is something at a path; null is nothing.
+fn has(value: &Value, path: &[&str]) -> bool {
+    path.iter().try_fold(value, |value, name| value.get(name)).is_some_and(|value| !value.is_null())
 }
 
 impl<'a> Touch<'a> {

@@ -1,10 +1,47 @@
 //! An object as the tree that patches see.
 
 use pintle_model::Object;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+
+use crate::decide::Situation;
+
+/// The whole object, for patches to the main lane.
+pub(crate) fn object_tree(situation: Situation<'_>, object: &Object) -> Value {
+    let mut tree = object.body.to_map();
+    name_kind(situation, &mut tree);
+    tree.insert("metadata".to_owned(), Value::Object(metadata_tree(object)));
+    if let Some(status) = &object.status {
+        tree.insert("status".to_owned(), status.to_value());
+    }
+    Value::Object(tree)
+}
+
+/// The part of the object that a patch to the status lane may see: its identity and its status.
+pub(crate) fn status_tree(situation: Situation<'_>, object: &Object, status: Value) -> Value {
+    let mut metadata = Map::new();
+    let mut put = |field: &str, text: &str| metadata.insert(field.to_owned(), Value::from(text));
+    put("name", &object.metadata.name);
+    put("uid", object.uid().as_str());
+    put("resourceVersion", &object.revision.to_string());
+    if let Some(namespace) = object.key.namespace() {
+        put("namespace", namespace);
+    }
+    let mut tree = Map::new();
+    name_kind(situation, &mut tree);
+    tree.insert("metadata".to_owned(), Value::Object(metadata));
+    tree.insert("status".to_owned(), status);
+    Value::Object(tree)
+}
+
+fn name_kind(situation: Situation<'_>, tree: &mut Map<String, Value>) {
+    let Situation { definition, version, .. } = situation;
+    let api_version = definition.kind.api_version(&version.name);
+    tree.insert("apiVersion".to_owned(), Value::from(api_version));
+    tree.insert("kind".to_owned(), Value::from(&*definition.kind.kind));
+}
 
 /// `metadata` as every client knows it: what patches may test and change.
-pub(crate) fn metadata_tree(object: &Object) -> Map<String, Value> {
+fn metadata_tree(object: &Object) -> Map<String, Value> {
     let mut tree = match serde_json::to_value(&*object.metadata) {
         Ok(Value::Object(tree)) => tree,
         Ok(_) | Err(_) => Map::new(),
@@ -17,35 +54,6 @@ pub(crate) fn metadata_tree(object: &Object) -> Map<String, Value> {
         if let Some(time) = time {
             tree.insert(name.to_owned(), Value::from(time.seconds()));
         }
-    }
-    tree
-}
-
-/// The whole object, for patches to the main lane.
-pub(crate) fn object_tree(object: &Object) -> Value {
-    let mut tree = object.body.to_map();
-    tree.insert("metadata".to_owned(), Value::Object(metadata_tree(object)));
-    if let Some(status) = &object.status {
-        tree.insert("status".to_owned(), status.to_value());
-    }
-    Value::Object(tree)
-}
-
-/// The part of the object that a patch to the status lane may see: its identity and its status.
-pub(crate) fn status_tree(object: &Object) -> Value {
-    let metadata = &object.metadata;
-    let mut tree = json!({
-        "metadata": {
-            "name": metadata.name,
-            "uid": metadata.uid.as_str(),
-            "resourceVersion": object.revision.to_string(),
-        },
-        "status": object.status.as_ref().map_or_else(|| json!({}), pintle_model::Json::to_value),
-    });
-    if let (Some(namespace), Some(tree)) =
-        (object.key.namespace(), tree.pointer_mut("/metadata").and_then(Value::as_object_mut))
-    {
-        tree.insert("namespace".to_owned(), Value::from(namespace));
     }
     tree
 }

@@ -19,7 +19,8 @@ pub(super) fn check_depth(
     }
 }
 
-fn fits(value: &Value, levels: usize) -> bool {
+/// Whether `value` nests no deeper than so many levels.
+pub(crate) fn fits(value: &Value, levels: usize) -> bool {
     let inside = levels.checked_sub(1);
     match value {
         Value::Object(map) => {

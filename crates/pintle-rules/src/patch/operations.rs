@@ -53,6 +53,30 @@ impl JsonPatch {
     }
 }
 
+impl JsonPatch {
+    /// Whether an operation puts or tests a value at exactly this path.
+    pub(super) fn states(&self, path: &[&str]) -> bool {
+        self.0.iter().any(|operation| match operation {
+            PatchOperation::Add(_) | PatchOperation::Replace(_) | PatchOperation::Test(_) => {
+                let names = operation.path().tokens().map(|token| token.decoded().into_owned());
+                names.eq(path.iter().copied())
+            }
+            PatchOperation::Remove(_) | PatchOperation::Move(_) | PatchOperation::Copy(_) => false,
+        })
+    }
+
+    pub(super) fn writing_only(&self, inside: impl Fn(&str) -> bool) -> Self {
+        let counts = |operation: &&PatchOperation| match operation {
+            PatchOperation::Test(_) | PatchOperation::Move(_) => true,
+            PatchOperation::Add(_)
+            | PatchOperation::Remove(_)
+            | PatchOperation::Replace(_)
+            | PatchOperation::Copy(_) => inside(operation.path().as_str()),
+        };
+        Self(self.0.iter().filter(counts).cloned().collect())
+    }
+}
+
 impl<'a> Touch<'a> {
     fn of_pointer(pointer: &'a Pointer) -> Self {
         Self {

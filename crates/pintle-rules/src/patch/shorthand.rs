@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{PatchError, PatchLimits, Touch, measure};
+use super::{PatchError, PatchLimits, Touch, has, measure};
 
 /// The paths of a shorthand patch, and what they are set to; `null` removes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,14 @@ impl Shorthand {
 
     pub(super) fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
         self.0.keys().map(|path| Touch::of_path(path))
+    }
+
+    pub(super) fn states(&self, path: &[&str]) -> bool {
+        self.0.iter().any(|(outer, value)| {
+            let inner =
+                path.get(outer.len()..).filter(|_| outer.iter().eq(path.iter().take(outer.len())));
+            inner.is_some_and(|inner| has(value, inner))
+        })
     }
 }
 

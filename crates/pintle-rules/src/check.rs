@@ -1,0 +1,168 @@
+//! What is found out about one write on the way: faults, unknown fields, warnings. And the schema of
+//! the kind as it applies to the two lanes.
+
+use std::sync::Arc;
+
+use pintle_model::{FieldError, FieldErrorKind, Json, Object, Put};
+use pintle_schema::Definition;
+use serde_json::{Map, Value};
+
+use crate::decide::{Decision, Situation};
+use crate::intent::{Conduct, FieldValidation, Intent};
+use crate::patch::{DEPTH_MAX, fits};
+use crate::refusal::Refusal;
+
+/// So many faults of one sort are told; nobody reads more, and a client can make any number.
+pub(crate) const REPORTED_MAX: usize = 50;
+
+/// Checks the parts of one write and collects what there is to say about them.
+pub(crate) struct Check<'a> {
+    pub(crate) situation: Situation<'a>,
+    pub(crate) conduct: Conduct,
+    /// Who writes.
+    pub(crate) manager: &'a str,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) errors: Vec<FieldError>,
+    /// Paths of fields that nobody knows.
+    pub(crate) unknown: Vec<String>,
+}
+
+impl<'a> Check<'a> {
+    pub(crate) fn new(situation: Situation<'a>, intent: &'a Intent) -> Self {
+        Self {
+            situation,
+            conduct: intent.conduct,
+            manager: &intent.manager,
+            warnings: Vec::new(),
+            errors: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Prunes, defaults and validates a body, and gives back its canonical text.
+    ///
+    /// What equals the stored text is not validated again: an object that an older schema let in can
+    /// still get a label.
+    pub(crate) fn body(
+        &mut self,
+        name: &str,
+        mut body: Map<String, Value>,
+        stored: Option<&Json>,
+    ) -> Json {
+        for (field, value) in &body {
+            if !self.is_shallow(field, value) {
+                return Json::empty_object();
+            }
+        }
+        let Situation { definition, version, .. } = self.situation;
+        self.unknown.extend(version.normalize_body(&mut body));
+        let text = Json::from_map(&body);
+        if stored == Some(&text) {
+            return text;
+        }
+        let faults = version.validate_body(&body);
+        let sound = faults.is_empty();
+        self.errors.extend(faults);
+        if sound
+            && declares_kinds(definition)
+            && let Err(faults) = Definition::from_crd(name, &body)
+        {
+            self.errors.extend(faults);
+        }
+        if let Some(stored) = stored {
+            self.immutable_fields(&body, stored);
+        }
+        text
+    }
+
+    fn immutable_fields(&mut self, body: &Map<String, Value>, stored: &Json) {
+        let fields = &self.situation.definition.immutable;
+        if fields.is_empty() {
+            return;
+        }
+        let stored = stored.to_map();
+        for field in fields.iter().filter(|field| stored.get(&***field) != body.get(&***field)) {
+            let value = body.get(&**field).unwrap_or(&Value::Null);
+            self.errors.push(FieldError::invalid(field, value, "field is immutable"));
+        }
+    }
+
+    /// Prunes and defaults a status. Nothing is left when there is none, or when it cannot be one.
+    pub(crate) fn normal_status(&mut self, mut status: Value) -> Option<Value> {
+        if !self.is_shallow("status", &status) {
+            return None;
+        }
+        self.unknown.extend(self.situation.version.normalize_status(&mut status));
+        if !status.is_object() && !status.is_null() {
+            self.errors.push(FieldError::with_value(
+                "status",
+                FieldErrorKind::TypeInvalid,
+                &status,
+                "status must be an object",
+            ));
+        }
+        Some(status).filter(Value::is_object)
+    }
+
+    pub(crate) fn validate_status(&mut self, status: &Value) {
+        self.errors.extend(self.situation.version.validate_status(status));
+    }
+
+    /// Nothing is stored that nests deeper than what can be read back and patched.
+    fn is_shallow(&mut self, field: &str, value: &Value) -> bool {
+        let shallow = fits(value, DEPTH_MAX);
+        if !shallow {
+            self.errors.push(FieldError::new(
+                field,
+                FieldErrorKind::Invalid,
+                format!("objects and lists may nest {DEPTH_MAX} levels deep"),
+            ));
+        }
+        shallow
+    }
+
+    /// Says that a status in a main write was ignored, unless it says what is stored anyway.
+    pub(crate) fn warn_status_ignored(&mut self, given: &Value, stored: Option<&Json>) {
+        let same = match stored {
+            Some(stored) => Json::from_value(given) == *stored,
+            None => given.as_object().is_some_and(Map::is_empty) || given.is_null(),
+        };
+        if !same {
+            self.warnings.push(
+                "status was ignored: it is written through the status subresource only".to_owned(),
+            );
+        }
+    }
+
+    /// The decision on a write to `current`, or all that is wrong with it.
+    pub(crate) fn decided(
+        self,
+        current: &Arc<Object>,
+        put: Option<Put>,
+    ) -> Result<Decision, Refusal> {
+        let situation = self.situation;
+        Ok(Decision::new(situation, current, put, self.done()?))
+    }
+
+    /// The warnings, or all that is wrong. Unknown fields are whichever of the two the caller asked
+    /// for.
+    pub(crate) fn done(mut self) -> Result<Vec<String>, Refusal> {
+        match self.conduct.unknown_fields {
+            FieldValidation::Strict if !self.unknown.is_empty() => {
+                return Err(Refusal::UnknownFields(self.unknown));
+            }
+            FieldValidation::Strict | FieldValidation::Ignore => {}
+            FieldValidation::Warn => {
+                let sentences = self.unknown.iter().map(|path| format!("unknown field {path:?}"));
+                self.warnings.extend(sentences);
+            }
+        }
+        if self.errors.is_empty() { Ok(self.warnings) } else { Err(Refusal::Invalid(self.errors)) }
+    }
+}
+
+/// Whether the objects of this kind declare kinds, so that what they declare is checked too.
+fn declares_kinds(definition: &Definition) -> bool {
+    &*definition.kind.plural == "customresourcedefinitions"
+        && &*definition.kind.group == "apiextensions.k8s.io"
+}
