@@ -1,6 +1,7 @@
 //! Folding: copying the newest value of each lane from the log into `lanes`, step by step.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use pintle_store::StoreError;
 use rusqlite::{Connection, params};
@@ -17,6 +18,9 @@ const UNFOLDED_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const WORTH_FOLDING_ROWS: u64 = 1_000;
 const WORTH_FOLDING_BYTES: u64 = 8 * 1024 * 1024;
 
+/// After a failure, busy folding waits so long, and idle folding until busy folding has worked.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// A step looks at so many rows and copies about so many lanes: a few milliseconds.
 const STEP_ROWS: i64 = 2_048;
 const STEP_LANES: usize = 512;
@@ -27,16 +31,25 @@ impl Writer {
     }
 
     pub(crate) fn must_fold(&self) -> bool {
+        let may = self.fold_failed.is_none_or(|failed| failed.elapsed() > RETRY);
+        may && self.is_tail_long()
+    }
+
+    fn is_tail_long(&self) -> bool {
         self.unfolded_rows() > UNFOLDED_ROWS_MAX || self.unfolded_bytes > UNFOLDED_BYTES_MAX
     }
 
     pub(crate) fn wants_to_fold_when_idle(&self) -> bool {
-        self.unfolded_rows() > WORTH_FOLDING_ROWS || self.unfolded_bytes > WORTH_FOLDING_BYTES
+        let worth =
+            self.unfolded_rows() > WORTH_FOLDING_ROWS || self.unfolded_bytes > WORTH_FOLDING_BYTES;
+        worth && self.fold_failed.is_none()
     }
 
     /// One step; when it fails, the log simply stays longer, and the next step tries again.
     pub(crate) fn fold_quietly(&mut self) {
-        if let Err(error) = self.settle().and_then(|()| self.fold_step()) {
+        let done = self.settle().and_then(|()| self.fold_step());
+        self.fold_failed = done.as_ref().err().map(|_| Instant::now());
+        if let Err(error) = done {
             tracing::warn!(%error, "the log cannot be folded now");
         }
     }

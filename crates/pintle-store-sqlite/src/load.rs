@@ -118,13 +118,17 @@ struct Columns<'r> {
 struct Loading {
     resources: HashMap<i64, GroupResource>,
     namespaces: HashSet<Arc<str>>,
-    objects: HashMap<i64, Parts>,
+    /// In about the order of creation, which is often that of keys too, and then quick to sort.
+    objects: Vec<Option<(i64, Parts)>>,
+    /// Where in `objects` the object is that was created at a revision.
+    places: HashMap<i64, usize>,
 }
 
 impl Loading {
     fn new(resources: &HashMap<GroupResource, i64>) -> Self {
         let resources = resources.iter().map(|(name, number)| (*number, name.clone())).collect();
-        Self { resources, namespaces: HashSet::new(), objects: HashMap::new() }
+        let (namespaces, objects, places) = (HashSet::new(), Vec::new(), HashMap::new());
+        Self { resources, namespaces, objects, places }
     }
 
     /// Ids grow with revisions, so of a lane the last value read is the newest.
@@ -174,7 +178,7 @@ impl Loading {
     fn replay_row(&mut self, row: &Row<'_>) -> Result<(), LoadError> {
         let (revision, object, at): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let wrote: i64 = row.get(3)?;
-        if revision != object && !self.objects.contains_key(&object) {
+        if revision != object && !self.places.contains_key(&object) {
             return Err(corrupt(format!("revision {revision} changes an unknown object")).into());
         }
         for lane in [Lane::Metadata, Lane::Body, Lane::Status, Lane::Removed] {
@@ -212,7 +216,11 @@ impl Loading {
             Lane::Metadata => Some(self.key(columns).ok_or_else(lacks)?),
             Lane::Body | Lane::Status | Lane::Removed => None,
         };
-        let parts = self.objects.entry(object).or_default();
+        if id.lane() == Lane::Removed {
+            self.remove(object);
+            return Ok(());
+        }
+        let parts = self.parts(object).ok_or_else(lacks)?;
         if written > parts.newest {
             (parts.newest, parts.at) = (written, at);
         }
@@ -227,16 +235,28 @@ impl Loading {
             Lane::Body => {
                 parts.body = Some((columns.value.map(row::json).ok_or_else(lacks)?, written));
             }
-            Lane::Status => {
-                let ledger = columns.ledger.map(|text| row::ledger(text, written)).transpose()?;
-                parts.ledger = ledger;
+            Lane::Status | Lane::Removed => {
+                parts.ledger = columns.ledger.map(|text| row::ledger(text, written)).transpose()?;
                 parts.status = Some((columns.value.map(row::json), written));
-            }
-            Lane::Removed => {
-                self.objects.remove(&object);
             }
         }
         Ok(())
+    }
+
+    fn parts(&mut self, object: i64) -> Option<&mut Parts> {
+        let place = *self.places.entry(object).or_insert_with(|| {
+            self.objects.push(Some((object, Parts::default())));
+            self.objects.len() - 1
+        });
+        self.objects.get_mut(place)?.as_mut().map(|(_, parts)| parts)
+    }
+
+    fn remove(&mut self, object: i64) {
+        if let Some(place) = self.places.remove(&object)
+            && let Some(parts) = self.objects.get_mut(place)
+        {
+            *parts = None;
+        }
     }
 
     fn key(&mut self, columns: &Columns<'_>) -> Option<ObjectKey> {
@@ -257,9 +277,9 @@ impl Loading {
 
     #[expect(clippy::type_complexity, reason = "the two halves of what loading is for")]
     fn finish(self) -> Result<(Vec<Arc<Object>>, HashMap<Revision, Revision>), StoreError> {
-        let mut objects = Vec::with_capacity(self.objects.len());
-        let mut metadata_at = HashMap::with_capacity(self.objects.len());
-        for (created, parts) in self.objects {
+        let mut objects = Vec::with_capacity(self.places.len());
+        let mut metadata_at = HashMap::with_capacity(self.places.len());
+        for (created, parts) in self.objects.into_iter().flatten() {
             let lacks =
                 || corrupt(format!("the object created at revision {created} has a lane missing"));
             let (object, written) = parts.finish(created).ok_or_else(lacks)?;

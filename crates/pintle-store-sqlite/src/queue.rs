@@ -165,3 +165,54 @@ impl Waiting {
         batch
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pintle_model::{Json, Put, StatusPut};
+    use pintle_store::conformance::{change, key};
+
+    use super::*;
+
+    fn job(status: &Json) -> Job {
+        let put = Put::Status(StatusPut { status: Some(status.clone()), ledger: None });
+        let (reply, _) = oneshot::channel();
+        let changes = vec![change(&key("a"), None, put)];
+        Job::Commit(CommitJob { changes, texts: Vec::new(), reply })
+    }
+
+    /// Pushes until the queue refuses, and tells how often it did not.
+    fn fill(queue: &Queue, bytes: usize) -> (usize, StoreError) {
+        let status = Json::from_stored(vec![b'1'; bytes].into());
+        let mut pushed = 0;
+        loop {
+            match queue.push(job(&status)) {
+                Ok(()) => pushed += 1,
+                Err(error) => return (pushed, error),
+            }
+        }
+    }
+
+    #[test]
+    fn the_queue_is_bounded() {
+        let mebibyte = 1024 * 1024;
+        let cases = [(0, WAITING_MAX), (8 * mebibyte, 7), (mebibyte, 63), (99 * mebibyte, 1)];
+        for (bytes, expected) in cases {
+            let queue = Queue::default();
+            assert_eq!(fill(&queue, bytes), (expected, StoreError::Overloaded), "{bytes}");
+            let Taken::Jobs(jobs) = queue.take(None) else { panic!("something waits") };
+            assert!(jobs.len() <= BATCH_JOBS_MAX && jobs.len() <= expected);
+            assert!(queue.push(job(&Json::empty_object())).is_ok(), "there is room again");
+        }
+    }
+
+    #[test]
+    fn a_closed_queue_is_emptied_and_takes_nothing() {
+        let queue = Queue::default();
+        assert!(matches!(queue.take(Some(Duration::from_millis(1))), Taken::Nothing));
+        queue.push(job(&Json::empty_object())).unwrap();
+        queue.close();
+        assert_eq!(queue.push(job(&Json::empty_object())), Err(StoreError::Closed));
+        assert!(matches!(queue.take(None), Taken::Jobs(_)));
+        assert!(matches!(queue.take(None), Taken::Closed));
+    }
+}

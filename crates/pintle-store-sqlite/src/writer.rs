@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pintle_model::{Change, GroupResource, Revision, Timestamp};
 use pintle_store::{Batch, Committed, Decided, Event, StoreError};
@@ -27,6 +27,8 @@ pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) marks: Marks,
     pub(crate) unfolded_bytes: u64,
+    /// When folding failed, if it did the last time.
+    pub(crate) fold_failed: Option<Instant>,
     /// When the youngest row was written that the bound on bytes has cut off.
     pub(crate) cut_at: Option<Timestamp>,
     /// Whether there may be values that history has passed and that are still there.
@@ -78,6 +80,7 @@ impl Writer {
             shared,
             marks: loaded.marks,
             unfolded_bytes: loaded.unfolded_bytes,
+            fold_failed: None,
             cut_at: None,
             pins_wait: true,
             checkpoints,

@@ -171,18 +171,30 @@ impl Image {
 }
 
 /// Builds each map in one go from sorted input, which packs its nodes full.
-fn grouped(mut objects: Vec<Arc<Object>>) -> HashMap<GroupResource, Objects> {
-    objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    let mut resources = HashMap::new();
-    for group in objects.chunk_by(|a, b| a.key.resource == b.key.resource) {
-        let Some(first) = group.first() else { continue };
-        let by_name =
-            group.iter().map(|object| (object.key.name.clone(), Arc::clone(object))).collect();
-        let names =
-            group.iter().map(|object| (object.uid().clone(), object.key.name.clone())).collect();
-        resources.insert(first.key.resource.clone(), Objects { by_name, names });
+fn grouped(objects: Vec<Arc<Object>>) -> HashMap<GroupResource, Objects> {
+    let mut by_resource: HashMap<GroupResource, HashMap<Arc<str>, Vec<Arc<Object>>>> =
+        HashMap::new();
+    // Sorting within each namespace compares names only; whole keys are long and mostly equal.
+    for object in objects {
+        let ObjectKey { resource, name } = &object.key;
+        let namespaces = by_resource.entry(resource.clone()).or_default();
+        namespaces.entry(Arc::clone(&name.namespace)).or_default().push(object);
     }
-    resources
+    by_resource.into_iter().map(|(resource, of)| (resource, Objects::new(of))).collect()
+}
+
+impl Objects {
+    fn new(namespaces: HashMap<Arc<str>, Vec<Arc<Object>>>) -> Self {
+        let mut namespaces: Vec<_> = namespaces.into_iter().collect();
+        namespaces.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        for (_, objects) in &mut namespaces {
+            objects.sort_by(|a, b| a.key.name.name.cmp(&b.key.name.name));
+        }
+        let all = || namespaces.iter().flat_map(|(_, objects)| objects);
+        let names = all().map(|object| (object.uid().clone(), object.key.name.clone())).collect();
+        let by_name = all().map(|object| (object.key.name.clone(), Arc::clone(object))).collect();
+        Self { by_name, names }
+    }
 }
 
 impl State {

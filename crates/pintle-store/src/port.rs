@@ -48,7 +48,8 @@ pub trait Store: Send + Sync + Debug + 'static {
     /// Changes of one call get consecutive revisions in order, and each sees the ones before it; two
     /// changes of one object therefore only fit together as removal and creation. A creation only
     /// fits where there is no object, and every other change only where there is one. When this returns
-    /// [`Committed::At`], everything is on disk and visible to [`Store::peek`].
+    /// [`Committed::At`], everything is on disk and visible to [`Store::peek`]. Whoever stops waiting
+    /// for the answer does not take the write back.
     fn commit(&self, changes: Vec<Change>) -> Answer<'_, Committed>;
 
     /// Committed events after a revision, in revision order without gaps.
