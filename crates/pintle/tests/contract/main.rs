@@ -1,0 +1,8 @@
+//! The whole server from outside: the real program, its real wire, its real files.
+
+#![expect(clippy::tests_outside_test_module, reason = "every file here is a test module")]
+
+#[path = "../support/harness.rs"]
+mod harness;
+
+mod guide;
