@@ -17,9 +17,16 @@ pub struct Served {
     pub since: Revision,
     /// Whether it is being deleted: what exists can be read and removed, nothing new be made.
     pub terminating: bool,
+    /// Its key, made once: every request needs it.
+    resource: GroupResource,
 }
 
 impl Served {
+    pub(crate) fn new(definition: Arc<Definition>, since: Revision, terminating: bool) -> Self {
+        let resource = definition.kind.resource();
+        Self { definition, since, terminating, resource }
+    }
+
     /// The version that doors without versions in their paths speak: the stored one if it is served,
     /// else the preferred one.
     pub fn default_version(&self) -> &Arc<Version> {
@@ -33,7 +40,7 @@ impl Served {
 
     /// `devices.infra.example.io`.
     pub fn resource(&self) -> GroupResource {
-        self.definition.kind.resource()
+        self.resource.clone()
     }
 }
 
@@ -49,7 +56,7 @@ impl Catalog {
     pub(crate) fn core() -> Self {
         let mut catalog = Self::default();
         for definition in core_definitions() {
-            catalog.insert(Served { definition, since: Revision::ZERO, terminating: false });
+            catalog.insert(Served::new(definition, Revision::ZERO, false));
         }
         catalog
     }

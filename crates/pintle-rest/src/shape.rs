@@ -17,6 +17,8 @@ pub(crate) struct Shaped {
     pub(crate) document: Document,
     pub(crate) api_version: Option<String>,
     pub(crate) kind: Option<String>,
+    /// The spec fields stood beside the name.
+    pub(crate) flattened: bool,
 }
 
 const ROOT_FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
@@ -72,7 +74,7 @@ fn envelope(mut fields: Map<String, Value>, version: &Version) -> Result<Shaped,
     }
     let body = (!fields.is_empty()).then_some(fields);
     let document = Document { metadata, body, status, foreign: Vec::new() };
-    Ok(Shaped { document, api_version, kind })
+    Ok(Shaped { document, api_version, kind, flattened: false })
 }
 
 /// Adds entries to a map of the metadata; of two with one key, those given beside it win.
@@ -111,21 +113,16 @@ fn flattened(mut fields: Map<String, Value>, version: &Version) -> Shaped {
         status: None,
         foreign: Vec::new(),
     };
-    Shaped { document, ..Shaped::default() }
+    Shaped { document, flattened: true, ..Shaped::default() }
 }
 
 /// In a flattened PUT `name` is the spec's if the spec has one: an object is not renamed.
 pub(crate) fn forget_spec_name(shaped: &mut Shaped, version: &Version) {
-    let from_envelope = shaped.api_version.is_some() || shaped.kind.is_some();
-    let spec = shaped.document.body.as_ref().and_then(|body| body.get("spec"));
-    let spec_name = spec.and_then(|spec| spec.get("name"));
-    let declared =
-        version.schema.property("spec").is_some_and(|schema| schema.property("name").is_some());
-    if let Some(metadata) = &mut shaped.document.metadata
+    let spec = version.schema.property("spec");
+    let declared = spec.is_some_and(|schema| schema.property("name").is_some());
+    if shaped.flattened
         && declared
-        && !from_envelope
-        && spec_name.is_some()
-        && metadata.get("name") == spec_name
+        && let Some(metadata) = &mut shaped.document.metadata
     {
         metadata.remove("name");
     }

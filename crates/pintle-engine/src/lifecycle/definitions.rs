@@ -70,11 +70,8 @@ impl Definitions {
         for (name, names) in &verdicts {
             let Some(compiled) = state.by_name.get(name) else { continue };
             if let (Ok(definition), Names::Accepted) = (&compiled.definition, names) {
-                catalog.insert(Served {
-                    definition: Arc::clone(definition),
-                    since: compiled.since,
-                    terminating: compiled.terminating,
-                });
+                let definition = Arc::clone(definition);
+                catalog.insert(Served::new(definition, compiled.since, compiled.terminating));
             }
         }
         shared.serve(catalog);
