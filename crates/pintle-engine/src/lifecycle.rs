@@ -37,7 +37,7 @@ pub(crate) fn namespace_key(namespace: &str) -> ObjectKey {
 }
 
 /// So often history is looked at for what can go.
-const COMPACT_INTERVAL: Duration = Duration::from_secs(5);
+const COMPACT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Drops history that is no longer kept, in small steps, for as long as the engine runs.
 pub(crate) async fn compact(shared: Arc<Shared>) {
