@@ -38,8 +38,6 @@
 //! database and move in the same transactions as the data. Folding and compaction need no flush of
 //! their own: the log they read is durable, and the next commit's flush covers them.
 
-#![expect(clippy::doc_markdown, reason = "SQLite is a name, not code")]
-
 mod checkpoint;
 mod compact;
 mod fold;
