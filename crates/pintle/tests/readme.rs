@@ -7,12 +7,12 @@
 //! becomes that of this server.
 
 #[path = "support/harness.rs"]
-mod support;
+mod harness;
 
 use std::process::{Command, Stdio};
 
-use support::server::{Server, repository};
-use support::within;
+use harness::server::{Server, repository};
+use harness::within;
 
 /// The address that the README's server listens on.
 const ADDRESS: &str = "127.0.0.1:8080";
