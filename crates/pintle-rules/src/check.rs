@@ -108,14 +108,15 @@ impl<'a> Check<'a> {
         self.errors.extend(self.situation.version.validate_status(status));
     }
 
-    /// Nothing is stored that nests deeper than what can be read back and patched.
+    /// Nothing is stored that nests deeper than what can be read back and patched. The object is the
+    /// first level.
     fn is_shallow(&mut self, field: &str, value: &Value) -> bool {
-        let shallow = fits(value, DEPTH_MAX);
+        let shallow = fits(value, DEPTH_MAX - 1);
         if !shallow {
             self.errors.push(FieldError::new(
                 field,
                 FieldErrorKind::Invalid,
-                format!("objects and lists may nest {DEPTH_MAX} levels deep"),
+                format!("an object may nest {DEPTH_MAX} levels deep"),
             ));
         }
         shallow

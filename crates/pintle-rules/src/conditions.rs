@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use pintle_model::{
     Condition, ConditionLedger, ConditionStatus, FieldError, FieldErrorKind, FieldPath, Generation,
-    LedgerEntry, Object,
+    LedgerEntry, Object, Timestamp,
 };
 use pintle_schema::{Schema, Version};
 use serde_json::{Map, Value};
@@ -103,9 +103,9 @@ pub(crate) fn look_after(check: &mut Check<'_>, stored: &StoredStatus<'_>, statu
     let Some(list) = status.get_mut("conditions").and_then(Value::as_array_mut) else { return };
     let stored_types = by_type(stored.conditions());
     if keeps_times(version) {
-        let now = check.situation.stamp.now.seconds();
+        let now = check.situation.stamp.now;
         for entry in list.iter_mut() {
-            set_transition_time(entry, &stored_types, &now);
+            set_transition_time(entry, &stored_types, now);
         }
     }
     // What is stored was let in once, by the door that upstream's rules apply to.
@@ -127,14 +127,14 @@ fn keeps_times(version: &Version) -> bool {
 }
 
 /// The stored time while `status` stays the same, and the server's time when it flips.
-fn set_transition_time(entry: &mut Value, stored: &ByType<'_>, now: &str) {
+fn set_transition_time(entry: &mut Value, stored: &ByType<'_>, now: Timestamp) {
     let before = type_of(entry).and_then(|kind| stored.get(kind).copied()).and_then(Condition::of);
     let Some(fields) = entry.as_object_mut() else { return };
     let status = fields.get("status").and_then(Value::as_str);
     let time = before
         .filter(|before| before.status() == status)
         .and_then(Condition::last_transition_time)
-        .unwrap_or(now);
+        .map_or_else(|| now.seconds(), str::to_owned);
     fields.insert("lastTransitionTime".to_owned(), Value::from(time));
 }
 

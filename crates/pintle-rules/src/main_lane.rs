@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use pintle_model::{
-    FieldError, FieldErrorKind, Json, Metadata, Object, Put, REFERENCES_MAX, StatusPut, validate_metadata_maps,
+    FieldError, FieldErrorKind, Json, Metadata, Object, Put, REFERENCES_MAX, StatusPut,
+    validate_metadata_maps,
 };
 use serde_json::{Map, Value};
 

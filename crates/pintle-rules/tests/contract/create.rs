@@ -17,14 +17,26 @@ fn a_new_object_has_a_body_and_no_status() {
                    subresource only";
     let cases = [
         (json!({}), "create default/dev-1 {}"),
-        (json!({"spec": {"location": "dc1"}}), r#"create default/dev-1 {"spec":{"location":"dc1","replicas":1}}"#),
-        (json!({"spec": {"weight": 1.0}}), r#"create default/dev-1 {"spec":{"replicas":1,"weight":1}}"#),
+        (
+            json!({"spec": {"location": "dc1"}}),
+            r#"create default/dev-1 {"spec":{"location":"dc1","replicas":1}}"#,
+        ),
+        (
+            json!({"spec": {"weight": 1.0}}),
+            r#"create default/dev-1 {"spec":{"replicas":1,"weight":1}}"#,
+        ),
         (json!({"status": {"health": "Healthy"}}), ignored),
         (json!({"status": "nonsense"}), ignored),
         (json!({"status": {}}), "create default/dev-1 {}"),
         (json!({"status": null}), "create default/dev-1 {}"),
-        (json!({"spec": {"color": "red"}, "extra": 1}), r#"create default/dev-1 {"spec":{"replicas":1}} ! unknown field "extra" ! unknown field "spec.color""#),
-        (json!({"spec": {"replicas": -1}}), "invalid spec.replicas: Invalid value: -1: spec.replicas in body should be greater than or equal to 0"),
+        (
+            json!({"spec": {"color": "red"}, "extra": 1}),
+            r#"create default/dev-1 {"spec":{"replicas":1}} ! unknown field "extra" ! unknown field "spec.color""#,
+        ),
+        (
+            json!({"spec": {"replicas": -1}}),
+            "invalid spec.replicas: Invalid value: -1: spec.replicas in body should be greater than or equal to 0",
+        ),
     ];
     for (document, expected) in cases {
         check(&world, document, expected);
@@ -35,9 +47,15 @@ fn a_new_object_has_a_body_and_no_status() {
 fn without_the_subresource_a_status_is_part_of_the_object() {
     let world = World::empty().speaking("v1alpha1");
     let cases = [
-        (json!({"status": {"health": "Failed"}}), r#"create default/dev-1 {} status {"health":"Failed","phase":"Pending"}"#),
+        (
+            json!({"status": {"health": "Failed"}}),
+            r#"create default/dev-1 {} status {"health":"Failed","phase":"Pending"}"#,
+        ),
         (json!({"status": null}), "create default/dev-1 {}"),
-        (json!({"status": {"health": "Fine"}}), r#"invalid status.health: Unsupported value: "Fine": supported values: "Healthy", "Degraded", "Failed""#),
+        (
+            json!({"status": {"health": "Fine"}}),
+            r#"invalid status.health: Unsupported value: "Fine": supported values: "Healthy", "Degraded", "Failed""#,
+        ),
         (json!({"status": []}), "invalid status: Invalid value: []: status must be an object"),
     ];
     for (document, expected) in cases {
@@ -57,7 +75,11 @@ fn the_document_and_the_address_agree() {
         ("", json!({"generateName": "dev-"}), "create default/dev-x7k2p {}"),
         ("", json!({"generateName": "dev-", "name": "mine"}), "create default/mine {}"),
         ("", json!({}), "invalid metadata.name: Required value: name or generateName is required"),
-        ("", json!({"name": "Dev"}), r#"invalid metadata.name: Invalid value: "Dev": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"#),
+        (
+            "",
+            json!({"name": "Dev"}),
+            r#"invalid metadata.name: Invalid value: "Dev": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"#,
+        ),
     ];
     for (name, metadata, expected) in cases {
         check(&World::empty().addressed(name), json!({"metadata": metadata}), expected);
@@ -67,7 +89,7 @@ fn the_document_and_the_address_agree() {
     check(&World::empty().addressed(""), json!({"metadata": {"generateName": long}}), &generated);
     // What the schema of the kind says about names counts too.
     let short = World::empty().speaking("v1beta1").addressed("ninechars");
-    check(&short, json!({}), r#"invalid metadata.name: Too long: may not be more than 8 bytes"#);
+    check(&short, json!({}), "invalid metadata.name: Too long: may not be more than 8 characters");
 }
 
 #[test]
@@ -95,14 +117,38 @@ fn metadata_has_rules() {
     let cases = [
         (json!({"labels": {"-a": "b"}}), "invalid metadata.labels: Invalid value: \"-a\": "),
         (json!({"labels": {"a": "no spaces"}}), "invalid metadata.labels[a]: Invalid value: "),
-        (json!({"labels": {"a": 1}}), r#"invalid metadata.labels: Invalid value: {"a":1}: must be a map of strings"#),
-        (json!({"labels": []}), "invalid metadata.labels: Invalid value: []: must be a map of strings"),
-        (json!({"annotations": {"a b": "x"}}), "invalid metadata.annotations: Invalid value: \"a b\": "),
-        (json!({"finalizers": ["a", "a"]}), "invalid metadata.finalizers[1]: Duplicate value: \"a\""),
-        (json!({"finalizers": "a"}), "invalid metadata.finalizers: Invalid value: \"a\": must be a list of strings"),
-        (json!({"ownerReferences": [{"kind": "Rack"}]}), "invalid metadata.ownerReferences[0]: Invalid value: {\"kind\":\"Rack\"}: an owner reference has apiVersion, kind, name and uid: "),
-        (json!({"ownerReferences": vec![json!({}); 1_001]}), "invalid metadata.ownerReferences: Too many: 1001 entries; 1000 are allowed"),
-        (json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Device", "name": "d", "uid": "device-1"}]}), "invalid metadata.ownerReferences[0].uid: Forbidden: an object may not own itself"),
+        (
+            json!({"labels": {"a": 1}}),
+            r#"invalid metadata.labels: Invalid value: {"a":1}: must be a map of strings"#,
+        ),
+        (
+            json!({"labels": []}),
+            "invalid metadata.labels: Invalid value: []: must be a map of strings",
+        ),
+        (
+            json!({"annotations": {"a b": "x"}}),
+            "invalid metadata.annotations: Invalid value: \"a b\": ",
+        ),
+        (
+            json!({"finalizers": ["a", "a"]}),
+            "invalid metadata.finalizers[1]: Duplicate value: \"a\"",
+        ),
+        (
+            json!({"finalizers": "a"}),
+            "invalid metadata.finalizers: Invalid value: \"a\": must be a list of strings",
+        ),
+        (
+            json!({"ownerReferences": [{"kind": "Rack"}]}),
+            "invalid metadata.ownerReferences[0]: Invalid value: {\"kind\":\"Rack\"}: an owner reference has apiVersion, kind, name and uid: ",
+        ),
+        (
+            json!({"ownerReferences": vec![json!({}); 1_001]}),
+            "invalid metadata.ownerReferences: Too many: 1001 entries; 1000 are allowed",
+        ),
+        (
+            json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Device", "name": "d", "uid": "device-1"}]}),
+            "invalid metadata.ownerReferences[0].uid: Forbidden: an object may not own itself",
+        ),
         (json!({"lables": {}}), "create default/dev-1 {} ! unknown field \"metadata.lables\""),
     ];
     for (metadata, expected) in cases {

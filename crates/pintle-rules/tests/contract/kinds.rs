@@ -1,6 +1,6 @@
 //! The kinds that the tests write.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use pintle_schema::{Definition, core_definitions};
 use serde_json::{Value, json};
@@ -12,7 +12,12 @@ use serde_json::{Value, json};
 /// - `v1beta1` has conditions without times, whose `status` has a default, and names of at most eight
 ///   letters.
 /// - `v2` has the subresource and no schema for a status.
-pub fn devices() -> Arc<Definition> {
+pub(crate) fn devices() -> Arc<Definition> {
+    static DEVICES: LazyLock<Arc<Definition>> = LazyLock::new(|| Arc::new(declared()));
+    Arc::clone(&DEVICES)
+}
+
+fn declared() -> Definition {
     let version = |name: &str, storage, schema: Value, subresource: bool| {
         let subresources = if subresource { json!({"status": {}}) } else { json!({}) };
         json!({
@@ -32,11 +37,11 @@ pub fn devices() -> Arc<Definition> {
         ],
     }});
     let body = body.as_object().unwrap();
-    Arc::new(Definition::from_crd("devices.infra.example.io", body).unwrap())
+    Definition::from_crd("devices.infra.example.io", body).unwrap()
 }
 
 /// One of the kinds that the server has by itself, by its plural name.
-pub fn core(plural: &str) -> Arc<Definition> {
+pub(crate) fn core(plural: &str) -> Arc<Definition> {
     let mut kinds = core_definitions().into_iter();
     kinds.find(|definition| &*definition.kind.plural == plural).unwrap()
 }

@@ -5,7 +5,7 @@ use pintle_rules::{Decision, Refusal, Verdict};
 
 /// What `decide` said: `unchanged`, `create`, `main`, `status` or `delete` with what is written, and each
 /// warning behind a `!`; or why it refused.
-pub fn said(answer: &Result<Decision, Refusal>) -> String {
+pub(crate) fn said(answer: &Result<Decision, Refusal>) -> String {
     match answer {
         Ok(decision) => {
             let warnings = decision.warnings.iter().map(|warning| format!(" ! {warning}"));
@@ -23,7 +23,8 @@ fn verdict(verdict: &Verdict) -> String {
                 format!("create {} {body:?}{}", key.name, lane(" status", status.as_ref()))
             }
             Put::Main { metadata, body, status } => {
-                let status = status.as_ref().map_or_else(String::new, |put| format!(" {}", wrote(put)));
+                let status =
+                    status.as_ref().map_or_else(String::new, |put| format!(" {}", wrote(put)));
                 format!("main g{}{}{status}", metadata.generation, lane("", body.as_ref()))
             }
             Put::Status(put) => wrote(put),
@@ -37,7 +38,9 @@ fn lane(name: &str, text: Option<&Json>) -> String {
 }
 
 fn wrote(put: &StatusPut) -> String {
-    put.status.as_ref().map_or_else(|| "status cleared".to_owned(), |text| format!("status {text:?}"))
+    put.status
+        .as_ref()
+        .map_or_else(|| "status cleared".to_owned(), |text| format!("status {text:?}"))
 }
 
 fn refused(refusal: &Refusal) -> String {

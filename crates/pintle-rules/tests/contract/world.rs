@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pintle_model::{Change, Object, ObjectKey, Revision, Timestamp, Uid};
 use pintle_rules::{
-    Conduct, ConditionEdit, Decision, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
+    ConditionEdit, Conduct, Decision, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
     MetadataMode, Patch, PatchFormat, PatchRoot, Precondition, Refusal, Situation, Stamp, Verdict,
     decide,
 };
@@ -18,22 +18,22 @@ use crate::kinds::{core, devices};
 const START: &str = "2026-01-01T00:00:00Z";
 
 #[derive(Debug, Clone)]
-pub struct World {
+pub(crate) struct World {
     definition: Arc<Definition>,
     version: Arc<Version>,
     key: ObjectKey,
-    pub current: Option<Arc<Object>>,
-    pub stamp: Stamp,
+    pub(crate) current: Option<Arc<Object>>,
+    pub(crate) stamp: Stamp,
 }
 
 impl World {
     /// No device yet, to be called `default/dev-1`.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self::of(devices(), "default", "dev-1")
     }
 
     /// No object yet of a core kind.
-    pub fn of_core(plural: &str, name: &str) -> Self {
+    pub(crate) fn of_core(plural: &str, name: &str) -> Self {
         Self::of(core(plural), "", name)
     }
 
@@ -54,31 +54,31 @@ impl World {
     }
 
     /// A device that was created at revision 10 from this document, with no status yet.
-    pub fn with(document: Value) -> Self {
+    pub(crate) fn with(document: Value) -> Self {
         let mut world = Self::empty();
         world.wrote(&main(create(document)));
         world
     }
 
     /// A device with `{"location": "dc1"}` at revision 10 and this status at revision 11.
-    pub fn reported(status: Value) -> Self {
+    pub(crate) fn reported(status: Value) -> Self {
         let mut world = Self::with(serde_json::json!({"spec": {"location": "dc1"}}));
         world.wrote(&on_status(replace_status(serde_json::json!({"status": status}))));
         world
     }
 
     /// The same world, seen by a client that speaks another version.
-    pub fn speaking(mut self, version: &str) -> Self {
+    pub(crate) fn speaking(mut self, version: &str) -> Self {
         self.version = Arc::clone(self.definition.version(version).unwrap());
         self
     }
 
-    pub fn addressed(mut self, name: &str) -> Self {
+    pub(crate) fn addressed(mut self, name: &str) -> Self {
         self.key = ObjectKey::new(self.key.resource.clone(), &self.key.name.namespace, name);
         self
     }
 
-    pub fn decide(&self, intent: &Intent) -> Result<Decision, Refusal> {
+    pub(crate) fn decide(&self, intent: &Intent) -> Result<Decision, Refusal> {
         let situation = Situation {
             definition: &self.definition,
             version: &self.version,
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Decides and carries out.
-    pub fn write(&mut self, intent: &Intent) -> Result<Decision, Refusal> {
+    pub(crate) fn write(&mut self, intent: &Intent) -> Result<Decision, Refusal> {
         let decision = self.decide(intent)?;
         if let Verdict::Change(change) = &decision.verdict {
             self.apply(change);
@@ -99,11 +99,11 @@ impl World {
     }
 
     /// Decides and carries out a write that has to be accepted.
-    pub fn wrote(&mut self, intent: &Intent) {
+    pub(crate) fn wrote(&mut self, intent: &Intent) {
         self.write(intent).unwrap_or_else(|refusal| panic!("{intent:?}: {refusal:?}"));
     }
 
-    pub fn apply(&mut self, change: &Change) {
+    pub(crate) fn apply(&mut self, change: &Change) {
         assert_eq!(change.expect, self.current.as_ref().map(|current| current.revision));
         self.stamp.newest = self.stamp.newest.next();
         self.stamp.now = Timestamp(self.stamp.now.0 + 1_000_000);
@@ -111,17 +111,17 @@ impl World {
         self.current = after.map(Arc::new);
     }
 
-    pub fn object(&self) -> &Object {
+    pub(crate) fn object(&self) -> &Object {
         self.current.as_ref().unwrap()
     }
 
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         self.object().status.as_ref().map_or(Value::Null, pintle_model::Json::to_value)
     }
 }
 
 /// What the REST door does.
-pub const REST: Conduct = Conduct {
+pub(crate) const REST: Conduct = Conduct {
     foreign: ForeignLane::Refuse,
     metadata: MetadataMode::NamedOnly,
     unknown_fields: FieldValidation::Warn,
@@ -129,28 +129,28 @@ pub const REST: Conduct = Conduct {
 };
 
 /// What the Kubernetes door does.
-pub const KUBE: Conduct = Conduct {
+pub(crate) const KUBE: Conduct = Conduct {
     foreign: ForeignLane::Ignore,
     metadata: MetadataMode::Whole,
     unknown_fields: FieldValidation::Warn,
     keeps_conditions: false,
 };
 
-pub fn main(edit: Edit) -> Intent {
+pub(crate) fn main(edit: Edit) -> Intent {
     intent(Lane::Main, edit)
 }
 
-pub fn on_status(edit: Edit) -> Intent {
+pub(crate) fn on_status(edit: Edit) -> Intent {
     intent(Lane::Status, edit)
 }
 
-pub fn intent(lane: Lane, edit: Edit) -> Intent {
+pub(crate) fn intent(lane: Lane, edit: Edit) -> Intent {
     let precondition = Precondition::default();
     Intent { lane, edit, precondition, conduct: REST, manager: "tester".to_owned() }
 }
 
 /// Changes to an intent, so that a table can say what is special about one.
-pub trait But: Sized {
+pub(crate) trait But: Sized {
     fn through(self, conduct: Conduct) -> Self;
     fn strictly(self) -> Self;
     fn expecting(self, revision: u64) -> Self;
@@ -179,49 +179,48 @@ impl But for Intent {
     }
 }
 
-pub fn create(document: Value) -> Edit {
+pub(crate) fn create(document: Value) -> Edit {
     Edit::Create(main_document(document))
 }
 
-pub fn replace(document: Value) -> Edit {
+pub(crate) fn replace(document: Value) -> Edit {
     Edit::Replace(main_document(document))
 }
 
 /// A status document: whatever is not status or metadata is foreign.
-pub fn replace_status(document: Value) -> Edit {
+pub(crate) fn replace_status(document: Value) -> Edit {
     let mut fields = fields(document);
     let (metadata, status) = (metadata(&mut fields), fields.remove("status"));
     let foreign = fields.into_iter().map(|(field, _)| field).collect();
     Edit::Replace(Document { metadata, body: None, status, foreign })
 }
 
-pub fn put_condition(kind: &str, fields_given: Value) -> Edit {
+pub(crate) fn put_condition(kind: &str, fields_given: Value) -> Edit {
     Edit::Condition(ConditionEdit::Put { kind: kind.to_owned(), fields: fields(fields_given) })
 }
 
-pub fn remove_condition(kind: &str) -> Edit {
+pub(crate) fn remove_condition(kind: &str) -> Edit {
     Edit::Condition(ConditionEdit::Remove { kind: kind.to_owned() })
 }
 
-pub fn merge(document: Value) -> Edit {
+pub(crate) fn merge(document: Value) -> Edit {
     patch(PatchFormat::Merge, document, PatchRoot::Object)
 }
 
-pub fn json_patch(document: Value) -> Edit {
+pub(crate) fn json_patch(document: Value) -> Edit {
     patch(PatchFormat::Json, document, PatchRoot::Object)
 }
 
-pub fn shorthand(document: Value) -> Edit {
+pub(crate) fn shorthand(document: Value) -> Edit {
     patch(PatchFormat::Shorthand, document, PatchRoot::Object)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "documents are written in place")]
-pub fn patch(format: PatchFormat, document: Value, root: PatchRoot) -> Edit {
+pub(crate) fn patch(format: PatchFormat, document: Value, root: PatchRoot) -> Edit {
     Edit::Patch(Patch::parse(format, &document).unwrap(), root)
 }
 
 /// A document as a door splits it.
-pub fn main_document(document: Value) -> Document {
+pub(crate) fn main_document(document: Value) -> Document {
     let mut fields = fields(document);
     let (metadata, status) = (metadata(&mut fields), fields.remove("status"));
     let body = Some(fields).filter(|fields| !fields.is_empty());
@@ -238,8 +237,7 @@ fn metadata(fields: &mut Map<String, Value>) -> Option<Map<String, Value>> {
 }
 
 /// The fields of an object, read as a door reads them: numbers in their canonical form.
-#[expect(clippy::needless_pass_by_value, reason = "documents are written in place")]
-pub fn fields(document: Value) -> Map<String, Value> {
+pub(crate) fn fields(document: Value) -> Map<String, Value> {
     match pintle_model::json::parse(document.to_string().as_bytes()).unwrap().value {
         Value::Object(fields) => fields,
         _ => Map::new(),
