@@ -3,6 +3,7 @@
 //! How one is read from a `CustomResourceDefinition`, and which are refused, is in `crd`.
 
 mod crd;
+mod successor;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -38,6 +39,17 @@ impl Definition {
     /// come back together, their paths relative to the object.
     pub fn from_crd(name: &str, body: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
         crd::read(name, body)
+    }
+
+    /// What is wrong with this as the successor of a stored declaration: an established kind keeps its
+    /// scope and kind, and every version that objects may be stored in stays declared. `body` and
+    /// `status` are those of the stored `CustomResourceDefinition`.
+    pub fn check_successor(
+        &self,
+        body: &Map<String, Value>,
+        status: Option<&Value>,
+    ) -> Vec<FieldError> {
+        successor::check(self, body, status)
     }
 
     /// A version by name, served or not.

@@ -284,3 +284,40 @@ fn selectable_fields_are_read_as_text() {
         assert_eq!(version.selectable_text(path, &body, status).as_deref(), expected, "{path}");
     }
 }
+
+#[test]
+fn an_established_kind_keeps_what_objects_were_stored_under() {
+    let status = |established: &str, stored: &[&str]| {
+        json!({
+            "conditions": [
+                {"type": "NamesAccepted", "status": "True"},
+                {"type": "Established", "status": established},
+            ],
+            "storedVersions": stored,
+        })
+    };
+    let scope = with("/spec/scope", json!("Cluster"));
+    let kind = with("/spec/names/kind", json!("Gadget"));
+    let version = with("/spec/versions/0/name", json!("v2"));
+    let scope_fault = r#"spec.scope: Invalid value: "Cluster": field is immutable"#;
+    let kind_fault = r#"spec.names.kind: Invalid value: "Gadget": field is immutable"#;
+    let version_fault =
+        r#"status.storedVersions[0]: Invalid value: "v1": must appear in spec.versions"#;
+    let cases = [
+        (declaration(), Some(status("True", &["v1"])), vec![]),
+        (with("/spec/names/shortNames", json!([])), Some(status("True", &["v1"])), vec![]),
+        (scope.clone(), Some(status("True", &["v1"])), vec![scope_fault]),
+        (kind.clone(), Some(status("True", &[])), vec![kind_fault]),
+        (scope, Some(status("False", &["v1"])), vec![]),
+        (kind, None, vec![]),
+        (version.clone(), Some(status("False", &["v1"])), vec![version_fault]),
+        (version.clone(), Some(status("False", &["v2"])), vec![]),
+        (version, Some(json!({})), vec![]),
+    ];
+    for (next, status, expected) in cases {
+        let definition = read(&next).unwrap();
+        let faults = definition.check_successor(&map(&declaration()), status.as_ref());
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(faults, expected, "{next} after {status:?}");
+    }
+}

@@ -1,0 +1,69 @@
+//! What a declaration may not change once it is in force.
+//!
+//! The rules are those of apiextensions-apiserver's update validation. Group and plural need none
+//! here: together they are the name of the declaration, and that never changes.
+
+use pintle_model::{FieldError, FieldPath, Scope};
+use serde_json::{Map, Value};
+
+use super::Definition;
+use crate::faults::Faults;
+
+const IMMUTABLE: &str = "field is immutable";
+
+/// Faults of `next` as the successor of the stored declaration.
+pub(super) fn check(
+    next: &Definition,
+    body: &Map<String, Value>,
+    status: Option<&Value>,
+) -> Vec<FieldError> {
+    let mut faults = Faults::new();
+    if status.is_some_and(is_established) {
+        check_immutable(next, body.get("spec"), &mut faults);
+    }
+    check_stored_versions(next, status, &mut faults);
+    faults.into_vec()
+}
+
+fn is_established(status: &Value) -> bool {
+    let conditions = status.get("conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|condition| {
+        let is = |field, text| condition.get(field).and_then(Value::as_str) == Some(text);
+        is("type", "Established") && is("status", "True")
+    })
+}
+
+/// Objects exist by now, stored under the scope and kind that were declared.
+fn check_immutable(next: &Definition, stored: Option<&Value>, faults: &mut Faults) {
+    let spec = FieldPath::ROOT.field("spec");
+    let names = spec.field("names");
+    let scope = match next.kind.scope {
+        Scope::Cluster => "Cluster",
+        Scope::Namespaced => "Namespaced",
+    };
+    for (path, pointer, wanted) in [
+        (spec.field("scope"), "/scope", scope),
+        (names.field("kind"), "/names/kind", &next.kind.kind),
+    ] {
+        let stored = stored.and_then(|spec| spec.pointer(pointer)).and_then(Value::as_str);
+        if stored.is_some_and(|stored| stored != wanted) {
+            faults.push(FieldError::invalid(path, &Value::from(wanted), IMMUTABLE));
+        }
+    }
+}
+
+/// A version that objects may be stored in has to stay declared.
+fn check_stored_versions(next: &Definition, status: Option<&Value>, faults: &mut Faults) {
+    let path = FieldPath::ROOT.field("status");
+    let path = path.field("storedVersions");
+    let stored = status.and_then(|status| status.get("storedVersions")).and_then(Value::as_array);
+    for (index, version) in stored.into_iter().flatten().enumerate() {
+        if version.as_str().is_none_or(|name| next.version(name).is_none()) {
+            faults.push(FieldError::invalid(
+                path.index(index),
+                version,
+                "must appear in spec.versions",
+            ));
+        }
+    }
+}
