@@ -110,6 +110,12 @@ class Watch:
         self.connection.close()
 
 
+def it_starts(server):
+    server.start()
+    status, _, text = server.send("GET", "/readyz")
+    assert status == 200, text
+
+
 def curl_reads_and_writes(server):
     device = json.loads(server.curl("/devices/dev-123"))
     assert device["metadata"]["generation"] == 1, device
@@ -229,6 +235,7 @@ def a_signal_ends_it_in_order(server):
 
 
 CHECKS = [
+    it_starts,
     curl_reads_and_writes,
     curl_follows_etags,
     the_boundary_holds,
@@ -245,7 +252,6 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         server = Server(sys.argv[1], folder)
-        server.start()
         try:
             for check in CHECKS:
                 name = check.__name__.replace("_", " ")
@@ -258,7 +264,7 @@ def main():
             if failed:
                 print(f"the server said:\n{server.logged()}")
         finally:
-            if server.process.poll() is None:
+            if server.process and server.process.poll() is None:
                 server.end(signal.SIGKILL)
             server.log.close()
     print(f"{len(CHECKS) - failed} passed, {failed} failed")

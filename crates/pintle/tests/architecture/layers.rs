@@ -51,7 +51,7 @@ const ENGINE: &str = "pintle-engine";
 const HTTP: [&str; 6] = ["axum", "http", "http-body", "http-body-util", "hyper", "hyper-util"];
 
 /// The layer of the doors.
-const DOORS: u64 = 5;
+pub(crate) const DOORS: u64 = 5;
 
 #[test]
 fn every_crate_says_where_it_stands() {

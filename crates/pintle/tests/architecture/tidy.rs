@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::expect_none;
+use crate::layers::DOORS;
 use crate::sources::{SOURCES, Source};
 use crate::workspace::WORKSPACE;
 
@@ -145,6 +146,46 @@ fn only_the_rule_book_grants() {
         found,
         [Path::new("crates/pintle-authz/src/book.rs")],
         "rule: only the rule book makes a Granted\nwhy: it is the proof that the rules were asked"
+    );
+}
+
+/// The kinds that a server has without being told, and the one of the examples.
+const KINDS: [&str; 16] = [
+    "clusterrolebindings",
+    "clusterroles",
+    "customresourcedefinitions",
+    "devices",
+    "namespaces",
+    "resourcequotas",
+    "rolebindings",
+    "roles",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "Device",
+    "Namespace",
+    "ResourceQuota",
+    "Role",
+    "RoleBinding",
+];
+
+#[test]
+fn doors_have_no_code_for_a_kind() {
+    let doors = WORKSPACE.members.iter().filter(|member| member.layer == Some(DOORS));
+    let doors: Vec<&str> = doors.map(|door| door.name.as_str()).collect();
+    let mut found = Vec::new();
+    for source in SOURCES.iter().filter(|it| !it.is_test && doors.contains(&it.member)) {
+        for (number, line) in source.code() {
+            let quotes = |kind: &&&str| line.contains(&format!("\"{kind}\""));
+            found.extend(
+                KINDS.iter().find(quotes).map(|kind| format!("{}: {kind}", source.at(number))),
+            );
+        }
+    }
+    expect_none(
+        "no door names a kind",
+        "what kinds differ in is data of their definitions, so that every kind gets the same care",
+        found,
     );
 }
 
