@@ -63,16 +63,26 @@ impl<'a> Check<'a> {
         let faults = version.validate_body(&body);
         let sound = faults.is_empty();
         self.errors.extend(faults);
-        if sound
-            && declares_kinds(definition)
-            && let Err(faults) = Definition::from_crd(name, &body)
-        {
-            self.errors.extend(faults);
+        if sound && declares_kinds(definition) {
+            self.declaration(name, &body);
         }
         if let Some(stored) = stored {
             self.immutable_fields(&body, stored);
         }
         text
+    }
+
+    /// What a declaration declares must be sound, and a worthy successor of what is in force.
+    fn declaration(&mut self, name: &str, body: &Map<String, Value>) {
+        match (Definition::from_crd(name, body), self.situation.current) {
+            (Err(faults), _) => self.errors.extend(faults),
+            (Ok(declared), Some(current)) => {
+                let status = current.status.as_ref().map(Json::to_value);
+                let stored = current.body.to_map();
+                self.errors.extend(declared.check_successor(&stored, status.as_ref()));
+            }
+            (Ok(_), None) => {}
+        }
     }
 
     fn immutable_fields(&mut self, body: &Map<String, Value>, stored: &Json) {

@@ -168,6 +168,39 @@ fn fields_that_may_not_change_do_not() {
 }
 
 #[test]
+fn what_is_declared_stays_what_it_is() {
+    let declared = |scope: &str, versions: &[&str]| {
+        let version = |name: &&str| {
+            json!({
+                "name": name, "served": true, "storage": *name == versions[0],
+                "schema": {"openAPIV3Schema": {"type": "object"}},
+            })
+        };
+        json!({"spec": {
+            "group": "infra.example.io",
+            "scope": scope,
+            "names": {"plural": "racks", "singular": "rack", "kind": "Rack", "listKind": "RackList"},
+            "versions": versions.iter().map(version).collect::<Vec<_>>(),
+        }})
+    };
+    let mut world = World::of_core("customresourcedefinitions", "racks.infra.example.io");
+    world.wrote(&main(create(declared("Namespaced", &["v1"]))));
+    let established = json!({"type": "Established", "status": "True"});
+    world.wrote(&on_status(replace_status(
+        json!({"status": {"conditions": [established], "storedVersions": ["v1"]}}),
+    )));
+    let cases = [
+        (declared("Cluster", &["v1"]), "invalid spec.scope: "),
+        (declared("Namespaced", &["v2"]), "invalid status.storedVersions[0]: "),
+        (declared("Namespaced", &["v2", "v1"]), "main g2 "),
+    ];
+    for (document, expected) in cases {
+        let answer = said(&world.decide(&main(replace(document.clone()))));
+        assert!(answer.starts_with(expected), "{document}: {answer}");
+    }
+}
+
+#[test]
 fn nothing_nests_deeper_than_can_be_read_back() {
     let nested = |levels: usize| (0..levels).fold(json!(1), |inside, _| json!([inside]));
     let world = World::reported(json!({}));
