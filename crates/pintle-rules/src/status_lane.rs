@@ -25,7 +25,7 @@ pub(crate) fn replace(
     intent: &Intent,
 ) -> Result<Decision, Refusal> {
     let wanted = document.status.clone().unwrap_or(Value::Null);
-    decided(situation, &StoredStatus::of(current), wanted, intent)
+    decided(situation, &StoredStatus::of(current), unless_absent(current, wanted), intent)
 }
 
 /// Patches the status of an object that exists.
@@ -45,10 +45,7 @@ pub(crate) fn patch(
             status
         }
     };
-    // One that leaves an absent status as it saw it has not set a status.
-    let untouched = current.status.is_none() && is_empty_object(&patched);
-    let wanted = if untouched { Value::Null } else { patched };
-    decided(situation, &stored, wanted, intent)
+    decided(situation, &stored, unless_absent(current, patched), intent)
 }
 
 /// Sets or removes one condition of an object that exists.
@@ -72,12 +69,14 @@ fn seen(stored: &StoredStatus<'_>) -> Value {
     Some(stored.tree()).filter(|tree| !tree.is_null()).cloned().unwrap_or_else(empty_object)
 }
 
-fn empty_object() -> Value {
-    Value::Object(Map::new())
+/// A write that leaves an absent status as clients see it, `{}`, has not set one.
+fn unless_absent(current: &Object, wanted: Value) -> Value {
+    let untouched = current.status.is_none() && wanted.as_object().is_some_and(Map::is_empty);
+    if untouched { Value::Null } else { wanted }
 }
 
-fn is_empty_object(value: &Value) -> bool {
-    value.as_object().is_some_and(Map::is_empty)
+fn empty_object() -> Value {
+    Value::Object(Map::new())
 }
 
 /// The paths of the patch begin at the object, of which it sees its status and what says which

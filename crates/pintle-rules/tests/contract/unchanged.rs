@@ -55,6 +55,16 @@ fn the_same_again_is_no_write() {
     }
 }
 
+/// Clients see an absent status as `{}`.
+#[test]
+fn an_empty_status_is_no_write_where_there_is_none() {
+    let world = World::with(json!({"spec": {"location": "dc1"}}));
+    for edit in [replace_status(json!({"status": {}})), merge(json!({"status": {}}))] {
+        let answer = said(&world.decide(&on_status(edit.clone())));
+        assert!(answer.starts_with("unchanged"), "{edit:?}: {answer}");
+    }
+}
+
 #[test]
 fn a_clients_clock_alone_is_no_write() {
     let status = |time: Value| {
