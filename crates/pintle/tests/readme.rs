@@ -40,6 +40,27 @@ async fn the_readme_is_true() {
     }
 }
 
+#[test]
+fn the_table_of_settings_is_complete() {
+    let text = std::fs::read_to_string(repository().join("README.md")).expect("there is a README");
+    let help = Command::new(env!("CARGO_BIN_EXE_pintle")).args(["serve", "--help"]).output();
+    let help = String::from_utf8(help.expect("the program starts").stdout).expect("help is UTF-8");
+    let words = help.split_whitespace();
+    let variables: Vec<&str> = words
+        .skip_while(|word| *word != "Options:")
+        .filter_map(|word| word.strip_suffix(']'))
+        .filter(|word| word.starts_with("PINTLE_"))
+        .collect();
+    assert!(variables.len() > 10, "the help names the variable of each option:\n{help}");
+    for variable in variables {
+        let name = variable.trim_start_matches("PINTLE_").replace('_', "-").to_lowercase();
+        let is_row = |line: &str| {
+            line.starts_with(&format!("| `--{name}")) && line.contains(&format!("`{variable}`"))
+        };
+        assert!(text.lines().any(is_row), "the README has no row for --{name} and {variable}");
+    }
+}
+
 /// A shell block, and the block right after it.
 #[derive(Debug)]
 struct Block {
