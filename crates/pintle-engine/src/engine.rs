@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pintle_authz::{Reach, RuleBook, Subresource, User, Verb};
-use pintle_model::{GroupResource, Object, Revision, Uid};
+use pintle_model::{GroupResource, Object, ObjectKey, Revision, Uid};
 use pintle_store::{Store, StoreInfo};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -123,6 +123,11 @@ impl Engine {
     /// caller is told of it is subject to a grant on that address.
     pub fn resolve(&self, resource: &GroupResource, uid: &Uid) -> Option<Arc<Object>> {
         self.shared.store.find(resource, uid)
+    }
+
+    /// Whether an object has this name. What it says is of the moment, and gives no rights.
+    pub fn holds(&self, key: &ObjectKey) -> bool {
+        self.shared.store.peek(key).is_some()
     }
 
     /// The newest revision.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use pintle_engine::{Engine, Served};
+use pintle_authz::Verb;
+use pintle_engine::{Engine, Served, ask_for};
 use pintle_http::{Authentication, Body, Caller, Door, check_local};
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
@@ -164,7 +165,8 @@ impl<'a> Call<'a> {
     /// Finds the object that a path names: by uid, else by name.
     ///
     /// What looks like a uid and belongs to nothing is addressed in no namespace, so that a caller
-    /// who may not look everywhere is refused alike, whether or not it exists elsewhere.
+    /// who may not look everywhere is refused alike, whether or not it exists elsewhere. It may
+    /// still be a name, which is told only to whoever may see the object that has it.
     pub(crate) fn address(&self, id: &str) -> ObjectKey {
         let resource = self.resource();
         let by_name = ObjectKey::new(resource.clone(), self.namespace(), id);
@@ -177,7 +179,12 @@ impl<'a> Call<'a> {
         let unknown_uid = self.is_namespaced()
             && self.query.namespace.is_none()
             && looks_like_uid(id, &self.served.definition.kind.kind);
-        if unknown_uid { ObjectKey::new(resource, "", id) } else { by_name }
+        if unknown_uid && !self.sees(&by_name) { ObjectKey::new(resource, "", id) } else { by_name }
+    }
+
+    fn sees(&self, key: &ObjectKey) -> bool {
+        let ask = ask_for(Verb::Get, key, None);
+        self.engine().holds(key) && self.engine().rules().allows(&self.caller.user, &ask)
     }
 }
 

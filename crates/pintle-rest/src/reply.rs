@@ -297,6 +297,18 @@ impl Failure {
         }
     }
 
+    /// The failure as JSON.
+    fn body(&self, found: &Answer) -> Value {
+        let mut body = self.details();
+        body.insert("error".to_owned(), Value::from(found.message.as_str()));
+        body.insert("code".to_owned(), Value::from(found.status.as_u16()));
+        body.insert("reason".to_owned(), Value::from(found.reason));
+        if found.retryable {
+            body.insert("retryable".to_owned(), Value::Bool(true));
+        }
+        Value::Object(body)
+    }
+
     /// What a failure says beside its code and its sentence.
     fn details(&self) -> Map<String, Value> {
         let mut details = Map::new();
@@ -377,14 +389,7 @@ impl Refused {
 /// Tells a failure: `{"error": text, "code": status, "reason": CODE, ...details}`.
 pub(crate) fn answer_failure(failure: &Failure) -> Response<Body> {
     let found = failure.answer();
-    let mut body = failure.details();
-    body.insert("error".to_owned(), Value::from(found.message));
-    body.insert("code".to_owned(), Value::from(found.status.as_u16()));
-    body.insert("reason".to_owned(), Value::from(found.reason));
-    if found.retryable {
-        body.insert("retryable".to_owned(), Value::Bool(true));
-    }
-    let mut response = json_response(found.status, &Value::Object(body));
+    let mut response = json_response(found.status, &failure.body(&found));
     let headers = response.headers_mut();
     if let Some(seconds) = found.retry_after {
         set(headers, RETRY_AFTER, &seconds.to_string());
@@ -403,9 +408,10 @@ pub(crate) fn answer_failure(failure: &Failure) -> Response<Body> {
 }
 
 /// A failure in the form that watches tell it, as the object of an ERROR event.
-pub(crate) fn failure_object(refusal: &Refusal, subject: &Subject) -> Value {
-    let found = answer(refusal, subject);
-    json!({"error": found.message, "code": found.status.as_u16(), "reason": found.reason})
+pub(crate) fn failure_object(refusal: Refusal, subject: Subject) -> Value {
+    let refused = Refused { refusal, subject, by_header: false, current: None };
+    let failure = Failure::Refused(Box::new(refused));
+    failure.body(&failure.answer())
 }
 
 impl From<Unauthenticated> for Failure {

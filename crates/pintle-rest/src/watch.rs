@@ -203,17 +203,22 @@ impl Writer {
             "kind": &*kind.kind,
             "metadata": metadata,
         });
-        let json = json!({"type": "BOOKMARK", "object": object}).to_string();
+        let json = event_json("BOOKMARK", &object);
         // While the state is still being told there is no version to resume from.
         let id = Some(revision).filter(|revision| *revision > Revision::ZERO);
         frame(self.framing, "BOOKMARK", id, &json)
     }
 
     fn error(&self, refusal: &Refusal) -> Bytes {
-        let object = failure_object(refusal, &self.subject);
-        let json = json!({"type": "ERROR", "object": object}).to_string();
+        let object = failure_object(refusal.clone(), self.subject.clone());
+        let json = event_json("ERROR", &object);
         frame(self.framing, "ERROR", None, &json)
     }
+}
+
+/// The type comes first, as in events that are about an object.
+fn event_json(kind: &str, object: &serde_json::Value) -> String {
+    format!(r#"{{"type":"{kind}","object":{object}}}"#)
 }
 
 fn frame(framing: Framing, kind: &str, id: Option<Revision>, json: &str) -> Bytes {
