@@ -5,4 +5,12 @@
 #[path = "../support/harness.rs"]
 mod harness;
 
+mod crash;
 mod guide;
+mod kinds;
+mod lifecycle;
+mod properties;
+mod rest;
+mod rights;
+mod transcripts;
+mod watch;

@@ -71,14 +71,15 @@ impl Launch {
 
     fn command(&self, data_dir: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pintle"));
-        command.arg("serve").args(&self.paths).args(["--listen", "127.0.0.1:0", "--data-dir"]);
-        command.arg(data_dir).args(&self.args);
+        command.arg("serve").args(&self.paths).arg("--data-dir").arg(data_dir).args(&self.args);
         // Settings of whoever runs the tests are no business of theirs.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PINTLE_") {
                 command.env_remove(name);
             }
         }
+        // In the environment, so that a test can still say otherwise with an option.
+        command.env("PINTLE_LISTEN", "127.0.0.1:0");
         command.env_remove("RUST_LOG").stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
