@@ -1,9 +1,9 @@
 //! The roles that are there from the start, as the JSON that a user would write.
 //!
 //! The names are those of Kubernetes and mean the same. `view`, `edit`, `admin` and `status-writer`
-//! are aggregated by label, so whoever declares a kind can extend them; [`kind_objects`] is what the
-//! server itself adds for each declared kind. (Nothing in RBAC says "every resource but the core
-//! ones", and `*` would let `edit` write status and rules.)
+//! are aggregated by label, so whoever declares a kind can extend them; [`kind_objects`] is what
+//! the server itself adds for each declared kind. (Nothing in RBAC says "every resource but the
+//! core ones", and `*` would let `edit` write status and rules.)
 //!
 //! - `cluster-admin` may do everything, and `system:masters` has it.
 //! - `view` reads what users own, without secrets and rules.

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! A permission is `resource:verb`. The resource is a plural (`devices`, of any group), a plural
-//! with its group (`devices.infra.example.io`; `events.core` for the core group) or `*`. The verb is
-//! one of `get list watch create update patch delete update_status` or `*`; `*` alone is `*:*`.
+//! with its group (`devices.infra.example.io`; `events.core` for the core group) or `*`. The verb
+//! is one of `get list watch create update patch delete update_status` or `*`; `*` alone is `*:*`.
 //!
 //! - `update` covers `patch`; neither covers status.
 //! - `update_status` is update and patch of the status, and reading it.

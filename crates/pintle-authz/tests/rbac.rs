@@ -358,7 +358,8 @@ fn malformed_bindings_are_named_and_give_nothing() {
     check_malformed("clusterrolebindings", "b", &json!({}), "missing field `roleRef`");
 }
 
-/// With a good role and a good binding beside it, a malformed object of the other sort gives nothing.
+/// With a good role and a good binding beside it, a malformed object of the other sort gives
+/// nothing.
 fn check_malformed(plural: &str, name: &str, body: &Value, error: &str) {
     let none = BTreeMap::new();
     let mut builder = RuleBookBuilder::new();

@@ -9,10 +9,10 @@ use crate::target::Target;
 
 /// Loads a Pintle server on this machine and says how fast it answers.
 ///
-/// Rates are closed loops over keep-alive HTTP/1.1 connections, one request at a time each. Generator
-/// and server share this machine's cores: the reports give the CPU time of both, and how many cores
-/// anybody else used. Compare ratios from one run; machines differ, and the same one does from hour
-/// to hour. Exit code 1: the run failed, or requests did, or events were lost.
+/// Rates are closed loops over keep-alive HTTP/1.1 connections, one request at a time each.
+/// Generator and server share this machine's cores: the reports give the CPU time of both, and how
+/// many cores anybody else used. Compare ratios from one run; machines differ, and the same one
+/// does from hour to hour. Exit code 1: the run failed, or requests did, or events were lost.
 #[derive(Debug, Parser)]
 #[command(name = "pintle-bench", version, verbatim_doc_comment)]
 pub(crate) struct Cli {
@@ -40,7 +40,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Watch fan-out: how long until every watcher has every write
     Watch(WatchArgs),
-    /// The constant server of `ceiling`, a process of its own so that its CPU time can be told apart
+    /// The constant server of `ceiling`, a process of its own so that its CPU time can be told
+    /// apart
     #[command(hide = true)]
     ConstantServer(ConstantServerArgs),
 }

@@ -1,9 +1,9 @@
 //! `pintle-bench`: load for Pintle servers (REST door), with what it is compared to run beside it.
 //!
 //! An absolute rate says more about the machine than about the server, so the suite prints ratios:
-//! the same generator against a plain hyper server that answers a constant ([`constant`]), the store
-//! with nobody in front of it, and the server, one right after the other. Client and server share the
-//! cores; what each of them costs is measured ([`usage`]) and printed beside every rate.
+//! the same generator against a plain hyper server that answers a constant ([`constant`]), the
+//! store with nobody in front of it, and the server, one right after the other. Client and server
+//! share the cores; what each of them costs is measured ([`usage`]) and printed beside every rate.
 //!
 //! The files from the bottom up: [`histogram`], [`target`], [`connection`] (one hyper connection),
 //! [`device`] (bodies), [`operation`] (requests), [`objects`] (creating and deleting), [`load`] (a

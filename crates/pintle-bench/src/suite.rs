@@ -1,8 +1,10 @@
-//! The whole suite: everything a server is compared with is run beside it, one right after the other.
+//! The whole suite: everything a server is compared with is run beside it, one right after the
+//! other.
 //!
-//! For each number of connections: the constant server's PUT rate (a), the rate of durable changes of
-//! the store alone (b), the server's status PUT rate, the constant server's GET rate, the server's. What a server can reach at most is
-//! `1 / (1/a + 1/b)`: the time of a request plus the time of a durable change.
+//! For each number of connections: the constant server's PUT rate (a), the rate of durable changes
+//! of the store alone (b), the server's status PUT rate, the constant server's GET rate, the
+//! server's. What a server can reach at most is `1 / (1/a + 1/b)`: the time of a request plus the
+//! time of a durable change.
 
 use std::time::Duration;
 

@@ -188,7 +188,8 @@ async fn current_version(subject: &Subject, plural: &str) -> Result<String> {
     })
 }
 
-/// Waits for stragglers, but not for ever; then one moment more, in which a repeated event would come.
+/// Waits for stragglers, but not for ever; then one moment more, in which a repeated event would
+/// come.
 async fn until_arrived(board: &Board, expected: u64, watchers: usize) {
     let latest = Instant::now() + DELIVERY_GRACE;
     let done = || {

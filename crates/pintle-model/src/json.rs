@@ -1,8 +1,8 @@
 //! JSON text that is known to be valid, and the strict reader that makes it.
 //!
 //! The reader refuses or reports what `serde_json` lets pass: keys that stand twice. Canonical text
-//! has sorted keys, no white space, and whole numbers without a fraction, so that two documents that
-//! mean the same have the same bytes.
+//! has sorted keys, no white space, and whole numbers without a fraction, so that two documents
+//! that mean the same have the same bytes.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -47,8 +47,8 @@ pub fn validate_name(path: FieldPath<'_>, name: &str, rule: NameRule) -> Result<
 /// All annotations of one object together may take so many bytes, as upstream.
 const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 
-/// So many faults of labels, and as many of annotations, are told; nobody reads more, and a client can
-/// make any number.
+/// So many faults of labels, and as many of annotations, are told; nobody reads more, and a client
+/// can make any number.
 const FAULTS_MAX: usize = 50;
 
 /// Checks labels, annotations, finalizers and owner references.
@@ -100,8 +100,8 @@ fn check_annotations(
     }
 }
 
-/// So many finalizers, and so many owner references, an object may have. Upstream has no bound but the
-/// size of the object.
+/// So many finalizers, and so many owner references, an object may have. Upstream has no bound but
+/// the size of the object.
 pub const REFERENCES_MAX: usize = 1_000;
 
 fn check_finalizers(path: FieldPath<'_>, finalizers: &[String], errors: &mut Vec<FieldError>) {

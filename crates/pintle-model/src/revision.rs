@@ -49,7 +49,8 @@ impl fmt::Display for Revision {
 #[error("invalid resourceVersion {0:?}: it must be the decimal text that the server gave out")]
 pub struct InvalidRevision(pub String);
 
-/// Counts the changes to what somebody *wants* of an object: everything outside metadata and status.
+/// Counts the changes to what somebody *wants* of an object: everything outside metadata and
+/// status.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]

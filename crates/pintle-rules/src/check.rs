@@ -1,5 +1,5 @@
-//! What is found out about one write on the way: faults, unknown fields, warnings. And the schema of
-//! the kind as it applies to the two lanes.
+//! What is found out about one write on the way: faults, unknown fields, warnings. And the schema
+//! of the kind as it applies to the two lanes.
 
 use std::sync::Arc;
 
@@ -41,8 +41,8 @@ impl<'a> Check<'a> {
 
     /// Prunes, defaults and validates a body, and gives back its canonical text.
     ///
-    /// What equals the stored text is not validated again: an object that an older schema let in can
-    /// still get a label.
+    /// What equals the stored text is not validated again: an object that an older schema let in
+    /// can still get a label.
     pub(crate) fn body(
         &mut self,
         name: &str,
@@ -118,8 +118,8 @@ impl<'a> Check<'a> {
         self.errors.extend(self.situation.version.validate_status(status));
     }
 
-    /// Nothing is stored that nests deeper than what can be read back and patched. The object is the
-    /// first level.
+    /// Nothing is stored that nests deeper than what can be read back and patched. The object is
+    /// the first level.
     fn is_shallow(&mut self, field: &str, value: &Value) -> bool {
         let shallow = fits(value, DEPTH_MAX - 1);
         if !shallow {

@@ -1,7 +1,7 @@
 //! Conditions as a map that the server looks after (rule 7 of the contract).
 //!
-//! The server sets `lastTransitionTime` when, and only when, a condition's `status` flips, so that a
-//! client's clock alone is never a change. Who wrote which condition last is kept in the ledger
+//! The server sets `lastTransitionTime` when, and only when, a condition's `status` flips, so that
+//! a client's clock alone is never a change. Who wrote which condition last is kept in the ledger
 //! beside the status.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,8 +84,8 @@ fn named(kind: &str, fields: &Map<String, Value>) -> Result<Map<String, Value>, 
     Ok(fields)
 }
 
-/// Sets the transition times of a wanted status and checks its conditions, on the doors that look after
-/// them.
+/// Sets the transition times of a wanted status and checks its conditions, on the doors that look
+/// after them.
 pub(crate) fn look_after(check: &mut Check<'_>, stored: &StoredStatus<'_>, status: &mut Value) {
     let version = check.situation.version;
     if !check.conduct.keeps_conditions || !version.status_subresource {

@@ -68,7 +68,8 @@ pub(crate) fn delete(
     Decision::new(situation, current, put, Vec::new())
 }
 
-/// What is owned can go first or stay, not both: the later wish counts. No wish leaves an earlier one.
+/// What is owned can go first or stay, not both: the later wish counts. No wish leaves an earlier
+/// one.
 fn propagate(finalizers: &mut Vec<String>, propagation: Propagation) {
     let (wanted, other) = match propagation {
         Propagation::Background => return,

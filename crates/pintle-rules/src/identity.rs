@@ -41,8 +41,8 @@ pub(crate) fn names_version(edit: &Edit) -> bool {
     }
 }
 
-/// Refuses a patch that would make another object of this one, or that was meant for another version
-/// of it: what a patched tree says of itself is a precondition, as far as it says it.
+/// Refuses a patch that would make another object of this one, or that was meant for another
+/// version of it: what a patched tree says of itself is a precondition, as far as it says it.
 pub(crate) fn check_patched(
     situation: Situation<'_>,
     current: &Arc<Object>,

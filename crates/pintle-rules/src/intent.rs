@@ -50,8 +50,8 @@ pub enum Edit {
 pub struct Document {
     /// `metadata`, if the document has one.
     pub metadata: Option<Map<String, Value>>,
-    /// The other top-level fields, without `apiVersion`, `kind` and `status`. Absent: the body stays
-    /// as it is (in a create: empty).
+    /// The other top-level fields, without `apiVersion`, `kind` and `status`. Absent: the body
+    /// stays as it is (in a create: empty).
     pub body: Option<Map<String, Value>>,
     /// `status`, if the document has one.
     pub status: Option<Value>,

@@ -1,8 +1,8 @@
 //! The status contract as one pure function.
 //!
 //! [`decide`] takes what a request wants ([`Intent`]) and the current object, and says what becomes
-//! of it ([`Verdict`]): nothing, one [`pintle_model::Change`], or a [`Refusal`]. No clock, no ids, no
-//! store: those come in through [`Stamp`] and the caller's hands. Every door and every lane goes
+//! of it ([`Verdict`]): nothing, one [`pintle_model::Change`], or a [`Refusal`]. No clock, no ids,
+//! no store: those come in through [`Stamp`] and the caller's hands. Every door and every lane goes
 //! through this one function; doors differ only in the data of [`Conduct`].
 
 mod boundary;

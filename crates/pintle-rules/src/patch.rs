@@ -66,7 +66,8 @@ pub enum Patch {
 pub struct PatchLimits {
     /// So many operations, or paths of a shorthand patch.
     pub operations_max: usize,
-    /// The result may have so many bytes as JSON text; all that is copied on the way, together, too.
+    /// The result may have so many bytes as JSON text; all that is copied on the way, together,
+    /// too.
     pub result_bytes_max: usize,
     /// Objects and lists may nest so deep.
     pub depth_max: usize,
@@ -74,8 +75,8 @@ pub struct PatchLimits {
     pub shifted_items_max: usize,
 }
 
-/// Objects and lists nest at most so deep, patched or not. What is stored can be read back: the reader
-/// gives up at 128.
+/// Objects and lists nest at most so deep, patched or not. What is stored can be read back: the
+/// reader gives up at 128.
 pub(crate) const DEPTH_MAX: usize = 100;
 
 impl Default for PatchLimits {

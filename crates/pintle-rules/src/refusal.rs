@@ -18,8 +18,8 @@ pub enum Refusal {
     },
     /// A status write tried to change something that is not status.
     Boundary {
-        /// What it tried: `spec`, `metadata.labels`, `/spec/location`; `/` when it tried to replace the
-        /// object as a whole.
+        /// What it tried: `spec`, `metadata.labels`, `/spec/location`; `/` when it tried to replace
+        /// the object as a whole.
         path: String,
     },
     /// The version that the write was computed from must be given.

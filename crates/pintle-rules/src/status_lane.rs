@@ -1,7 +1,7 @@
 //! The status lane: status changes, everything else stays byte for byte.
 //!
-//! Nothing in this file can reach metadata or a body: what it writes is a [`StatusPut`], which has no
-//! place for them.
+//! Nothing in this file can reach metadata or a body: what it writes is a [`StatusPut`], which has
+//! no place for them.
 
 use std::sync::Arc;
 

@@ -55,14 +55,14 @@ const CORE_KINDS: [CoreKind; 7] = [
 static DEFINITIONS: LazyLock<Vec<Arc<Definition>>> =
     LazyLock::new(|| CORE_KINDS.iter().map(|kind| Arc::new(kind.definition())).collect());
 
-/// `CustomResourceDefinition`, `Namespace`, `ResourceQuota`, `Role`, `ClusterRole`, `RoleBinding` and
-/// `ClusterRoleBinding`, in this order.
+/// `CustomResourceDefinition`, `Namespace`, `ResourceQuota`, `Role`, `ClusterRole`, `RoleBinding`
+/// and `ClusterRoleBinding`, in this order.
 pub fn core_definitions() -> Vec<Arc<Definition>> {
     DEFINITIONS.clone()
 }
 
-/// The schema of a `CustomResourceDefinition`: the shape that every declared kind is checked against
-/// first.
+/// The schema of a `CustomResourceDefinition`: the shape that every declared kind is checked
+/// against first.
 pub(crate) fn declaration_schema() -> &'static Schema {
     let declaration = DEFINITIONS.first().expect("the first core kind is the declaration of kinds");
     &declaration.storage_version().schema

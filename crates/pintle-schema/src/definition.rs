@@ -27,8 +27,8 @@ pub struct Definition {
     pub name_rule: NameRule,
     /// Whether the server has this kind without being told.
     pub core: bool,
-    /// Whether `spec.conversion.strategy` is `Webhook`. The declaration is accepted and the webhook is
-    /// never called: objects are served in every version as they were stored.
+    /// Whether `spec.conversion.strategy` is `Webhook`. The declaration is accepted and the webhook
+    /// is never called: objects are served in every version as they were stored.
     pub conversion_webhook: bool,
     /// Paths of body fields that may not change after creation: `roleRef`.
     pub immutable: Vec<Arc<str>>,
@@ -41,9 +41,9 @@ impl Definition {
         crd::read(name, body)
     }
 
-    /// What is wrong with this as the successor of a stored declaration: an established kind keeps its
-    /// scope and kind, and every version that objects may be stored in stays declared. `body` and
-    /// `status` are those of the stored `CustomResourceDefinition`.
+    /// What is wrong with this as the successor of a stored declaration: an established kind keeps
+    /// its scope and kind, and every version that objects may be stored in stays declared. `body`
+    /// and `status` are those of the stored `CustomResourceDefinition`.
     pub fn check_successor(
         &self,
         body: &Map<String, Value>,

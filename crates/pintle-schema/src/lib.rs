@@ -2,9 +2,9 @@
 //! kinds that hold them.
 //!
 //! A [`Schema`] prunes, defaults and validates. A [`Definition`] is a kind with its versions, made
-//! from a `CustomResourceDefinition` under the checks that Kubernetes makes when it accepts one. The
-//! kinds that the server has without being told are [`core_definitions`]: the same type, from the
-//! same sort of document.
+//! from a `CustomResourceDefinition` under the checks that Kubernetes makes when it accepts one.
+//! The kinds that the server has without being told are [`core_definitions`]: the same type, from
+//! the same sort of document.
 //!
 //! Pure: no I/O, no clock, no randomness. What a *write* may do to an object lives in
 //! `pintle-rules`; labels, annotations and names of objects are checked in `pintle-model`.

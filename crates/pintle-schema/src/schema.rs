@@ -75,7 +75,8 @@ enum ValueType {
 enum Additional {
     #[default]
     Pruned,
-    /// `additionalProperties: true`. Upstream empties objects that stand there; nothing is lost here.
+    /// `additionalProperties: true`. Upstream empties objects that stand there; nothing is lost
+    /// here.
     Anything,
     Each(Schema),
 }
@@ -194,7 +195,8 @@ impl Schema {
         &self.0.list_type
     }
 
-    /// The properties that tell the items of a list apart, where it is a map in the shape of a list.
+    /// The properties that tell the items of a list apart, where it is a map in the shape of a
+    /// list.
     pub fn list_map_keys(&self) -> Option<&[Box<str>]> {
         match &self.0.list_type {
             ListType::Map(keys) => Some(keys),
@@ -218,8 +220,8 @@ impl Schema {
     }
 
     /// Drops what the schema does not know and fills in defaults, in place, as Kubernetes does when
-    /// it decodes a request. Returns the paths of unknown fields that were dropped (at most 50); nulls
-    /// that go because the field is not nullable are not among them.
+    /// it decodes a request. Returns the paths of unknown fields that were dropped (at most 50);
+    /// nulls that go because the field is not nullable are not among them.
     ///
     /// Defaulting stops when it has added 16 MiB, which is more than any object may have: whoever
     /// keeps objects refuses such a one for its size.
@@ -241,8 +243,8 @@ impl Schema {
         validate::value(self, path, value)
     }
 
-    /// [`Schema::validate`] for the fields of an object that has some more, named in `outside`: they
-    /// count as present and right.
+    /// [`Schema::validate`] for the fields of an object that has some more, named in `outside`:
+    /// they count as present and right.
     pub(crate) fn validate_fields(
         &self,
         fields: &Map<String, Value>,

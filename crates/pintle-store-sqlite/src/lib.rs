@@ -5,7 +5,8 @@
 //! A commit appends to the `log`: one row a change, with only the lanes that the change wrote. That
 //! is the whole cost of durability. One writer thread takes whatever waits, decides it
 //! ([`pintle_store::Batch`]), writes it in one transaction (WAL, `synchronous=FULL`), publishes it
-//! to the [`pintle_store::Image`] and answers. Reads are answered from the image and never touch the file.
+//! to the [`pintle_store::Image`] and answers. Reads are answered from the image and never touch
+//! the file.
 //!
 //! In the background and in small steps the writer **folds** the log: it copies the newest value of
 //! each lane into `lanes`, so that a start reads `lanes` and replays only a short, unfolded end of
@@ -27,10 +28,10 @@
 //! there: `u`. The last lanes of a removed object stay until its removal has passed.
 //!
 //! A status write is the exception, because heartbeats must be cheap. What it replaced stays only
-//! until the version right before `u`, which is the last that showed it (its revision is the largest
-//! of `u`'s three references); if that version is the very write of `p`, the value goes at once and
-//! is pinned nowhere. So [`Event::before`](pintle_store::Event::before) can be absent for a status
-//! write whose previous status has left history, and for no other event.
+//! until the version right before `u`, which is the last that showed it (its revision is the
+//! largest of `u`'s three references); if that version is the very write of `p`, the value goes at
+//! once and is pinned nowhere. So [`Event::before`](pintle_store::Event::before) can be absent for
+//! a status write whose previous status has left history, and for no other event.
 //!
 //! # What survives what
 //!

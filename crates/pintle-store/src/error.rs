@@ -28,8 +28,8 @@ pub enum StoreError {
     /// The store cannot write for another reason. Nothing of this change was written.
     #[error("the store cannot write: {0}")]
     Unavailable(String),
-    /// The commit neither succeeded nor failed as far as anybody knows. Never retry it blindly: read
-    /// back first.
+    /// The commit neither succeeded nor failed as far as anybody knows. Never retry it blindly:
+    /// read back first.
     #[error("the outcome of the commit is unknown: {0}")]
     OutcomeUnknown(String),
     /// Too much is waiting to be written. Nothing of this change was written.

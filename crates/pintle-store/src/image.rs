@@ -1,8 +1,8 @@
 //! The current objects and the recent past, in memory, shared by every reader.
 //!
-//! An adapter that keeps an image answers reads from it and publishes to it what has become durable,
-//! one whole batch at a time. How a list shows an older revision is in `listing`; how much of the
-//! past is kept is in `ring`. Deciding which changes win is in [`crate::Batch`].
+//! An adapter that keeps an image answers reads from it and publishes to it what has become
+//! durable, one whole batch at a time. How a list shows an older revision is in `listing`; how much
+//! of the past is kept is in `ring`. Deciding which changes win is in [`crate::Batch`].
 
 mod listing;
 mod ring;

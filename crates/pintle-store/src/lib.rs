@@ -1,8 +1,8 @@
 //! The storage port: what the engine asks of a store, and what every store promises.
 //!
 //! [`Store`] is the port; [`MemoryStore`] is the adapter that forgets; the `conformance`
-//! suite (a feature) is what every adapter passes. [`Image`] is the in-memory picture of the current objects and
-//! the recent past that adapters share: reads never touch a disk.
+//! suite (a feature) is what every adapter passes. [`Image`] is the in-memory picture of the
+//! current objects and the recent past that adapters share: reads never touch a disk.
 
 mod batch;
 #[cfg(feature = "conformance")]

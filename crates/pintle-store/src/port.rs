@@ -45,11 +45,11 @@ pub trait Store: Send + Sync + Debug + 'static {
     ///
     /// Each change is compared with the newest version of its object, including writes that wait in
     /// the same batch: with `expect` equal to that version's revision (or both absent) it applies.
-    /// Changes of one call get consecutive revisions in order, and each sees the ones before it; two
-    /// changes of one object therefore only fit together as removal and creation. A creation only
-    /// fits where there is no object, and every other change only where there is one. When this returns
-    /// [`Committed::At`], everything is on disk and visible to [`Store::peek`]. Whoever stops waiting
-    /// for the answer does not take the write back.
+    /// Changes of one call get consecutive revisions in order, and each sees the ones before it;
+    /// two changes of one object therefore only fit together as removal and creation. A creation
+    /// only fits where there is no object, and every other change only where there is one. When
+    /// this returns [`Committed::At`], everything is on disk and visible to [`Store::peek`].
+    /// Whoever stops waiting for the answer does not take the write back.
     fn commit(&self, changes: Vec<Change>) -> Answer<'_, Committed>;
 
     /// Committed events after a revision, in revision order without gaps.
@@ -152,7 +152,8 @@ pub struct Event {
     pub revision: Revision,
     /// The version before; nothing for a creation, or where history no longer has it.
     pub before: Option<Arc<Object>>,
-    /// The version that was written. For a removal, the last state with the revision of the removal.
+    /// The version that was written. For a removal, the last state with the revision of the
+    /// removal.
     pub object: Arc<Object>,
     /// Whether the write removed the object.
     pub removed: bool,

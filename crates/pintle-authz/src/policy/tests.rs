@@ -1,3 +1,5 @@
+//! Tables of policy files.
+
 use pintle_model::GroupResource;
 use regex::Regex;
 use serde_json::json;

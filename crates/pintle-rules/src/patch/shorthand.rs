@@ -1,8 +1,8 @@
 //! Shorthand patches: one object whose keys are dotted paths.
 //!
 //! `{"spec.location": "dc3", "spec.model": null}` sets the first and removes the second. A value is
-//! set whole; objects that are missing on the way are made. Items of lists have no path. A backslash
-//! takes the meaning from a dot or a backslash that belongs to a name.
+//! set whole; objects that are missing on the way are made. Items of lists have no path. A
+//! backslash takes the meaning from a dot or a backslash that belongs to a name.
 
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! Tables and properties of patches.
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;

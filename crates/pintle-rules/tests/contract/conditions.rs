@@ -197,7 +197,8 @@ fn editing_one_condition_needs_a_list_to_edit() {
     }
 }
 
-/// `Ready:kubelet@11 Synced:-syncer@12`: the type, a dash for a tombstone, who, and at which revision.
+/// `Ready:kubelet@11 Synced:-syncer@12`: the type, a dash for a tombstone, who, and at which
+/// revision.
 fn ledger(world: &World) -> String {
     let Some(ledger) = &world.object().ledger else { return String::new() };
     let entries = ledger.settled(world.object().status_revision).entries;

@@ -1,4 +1,5 @@
-//! What one decision costs. `cargo test --release -p pintle-rules decide_rate -- --ignored --nocapture`
+//! What one decision costs. `cargo test --release -p pintle-rules decide_rate -- --ignored
+//! --nocapture`
 
 use std::hint::black_box;
 use std::time::Instant;

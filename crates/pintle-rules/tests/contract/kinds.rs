@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 ///
 /// - `v1` has the status subresource and conditions like `metav1.Condition`.
 /// - `v1alpha1` has the same schema without the subresource.
-/// - `v1beta1` has conditions without times, whose `status` has a default, and names of at most eight
-///   letters.
+/// - `v1beta1` has conditions without times, whose `status` has a default, and names of at most
+///   eight letters.
 /// - `v2` has the subresource and no schema for a status.
 pub(crate) fn devices() -> Arc<Definition> {
     static DEVICES: LazyLock<Arc<Definition>> = LazyLock::new(|| Arc::new(declared()));

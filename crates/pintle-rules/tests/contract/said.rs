@@ -3,8 +3,8 @@
 use pintle_model::{Change, Json, Put, StatusPut};
 use pintle_rules::{Decision, Refusal, Verdict};
 
-/// What `decide` said: `unchanged`, `create`, `main`, `status` or `delete` with what is written, and each
-/// warning behind a `!`; or why it refused.
+/// What `decide` said: `unchanged`, `create`, `main`, `status` or `delete` with what is written,
+/// and each warning behind a `!`; or why it refused.
 pub(crate) fn said(answer: &Result<Decision, Refusal>) -> String {
     match answer {
         Ok(decision) => {

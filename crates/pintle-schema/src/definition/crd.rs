@@ -1,9 +1,9 @@
 //! From a `CustomResourceDefinition` to a definition.
 //!
-//! The shape of the document is checked by the schema that `CustomResourceDefinition` itself has; what
-//! a schema cannot say is checked here. The rules are those of apiextensions-apiserver's
-//! `apis/apiextensions/validation`. An `api-approved.kubernetes.io` annotation is not asked for: upstream
-//! accepts protected groups without it too, and only reports it in a condition.
+//! The shape of the document is checked by the schema that `CustomResourceDefinition` itself has;
+//! what a schema cannot say is checked here. The rules are those of apiextensions-apiserver's
+//! `apis/apiextensions/validation`. An `api-approved.kubernetes.io` annotation is not asked for:
+//! upstream accepts protected groups without it too, and only reports it in a condition.
 
 mod check;
 
@@ -34,8 +34,8 @@ pub(super) fn read(name: &str, body: &Map<String, Value>) -> Result<Definition, 
     reader.definition(&spec, document)
 }
 
-/// Reads an embedded declaration. Its group may be the core group, and its own kind may be the one that
-/// `read` needs.
+/// Reads an embedded declaration. Its group may be the core group, and its own kind may be the one
+/// that `read` needs.
 pub(crate) fn read_core(body: &Map<String, Value>) -> Result<Definition, Vec<FieldError>> {
     let document = body.get("spec").unwrap_or(&Value::Null);
     Reader::new().definition(&parse(document)?, document)

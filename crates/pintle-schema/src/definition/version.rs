@@ -36,8 +36,8 @@ pub struct Version {
     pub columns: Vec<Column>,
     /// Fields that a field selector may name, besides `metadata.name` and `metadata.namespace`.
     pub selectable: Vec<SelectableField>,
-    /// Whether `status.conditions` is a list of objects shaped like `metav1.Condition`: with at least
-    /// the text properties `type` and `status`.
+    /// Whether `status.conditions` is a list of objects shaped like `metav1.Condition`: with at
+    /// least the text properties `type` and `status`.
     pub conditions: bool,
 }
 
@@ -88,14 +88,14 @@ impl Version {
         self.schema.normalize_fields(body, &NOT_IN_BODY)
     }
 
-    /// All faults of the body. What the root of the schema demands of `apiVersion`, `kind`, `metadata`
-    /// and `status` is taken as met.
+    /// All faults of the body. What the root of the schema demands of `apiVersion`, `kind`,
+    /// `metadata` and `status` is taken as met.
     pub fn validate_body(&self, body: &Map<String, Value>) -> Vec<FieldError> {
         self.schema.validate_fields(body, &NOT_IN_BODY)
     }
 
-    /// Prunes and defaults a status. It becomes null when the schema knows no status, or when it was
-    /// null and may not be: then there is no status. Paths begin with `status`.
+    /// Prunes and defaults a status. It becomes null when the schema knows no status, or when it
+    /// was null and may not be: then there is no status. Paths begin with `status`.
     pub fn normalize_status(&self, status: &mut Value) -> Vec<String> {
         let path = FieldPath::ROOT.field("status");
         match self.schema.property("status") {
@@ -108,8 +108,8 @@ impl Version {
         }
     }
 
-    /// All faults of a status. Paths begin with `status`. Rules at the root of the schema that speak
-    /// about status together with other fields are not applied.
+    /// All faults of a status. Paths begin with `status`. Rules at the root of the schema that
+    /// speak about status together with other fields are not applied.
     pub fn validate_status(&self, status: &Value) -> Vec<FieldError> {
         let path = FieldPath::ROOT.field("status");
         let schema = self.schema.property("status");

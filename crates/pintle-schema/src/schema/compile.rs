@@ -1,8 +1,8 @@
 //! From `openAPIV3Schema` JSON to a schema, and the rules that make it structural.
 //!
 //! The rules are those of apiextensions-apiserver (`apiserver/schema/validation.go` and the
-//! schema part of `apis/apiextensions/validation`). `reader` takes documents apart, `structure` holds the
-//! checks that look at a place as a whole, `rules` reads the value validations.
+//! schema part of `apis/apiextensions/validation`). `reader` takes documents apart, `structure`
+//! holds the checks that look at a place as a whole, `rules` reads the value validations.
 
 mod reader;
 mod rules;
@@ -40,7 +40,8 @@ enum Level {
 pub(crate) struct Compiler {
     faults: Faults,
     nodes: usize,
-    /// Each distinct pattern is compiled once: those of embedded pod specs come back by the hundred.
+    /// Each distinct pattern is compiled once: those of embedded pod specs come back by the
+    /// hundred.
     patterns: HashMap<Box<str>, Option<Pattern>>,
     large_patterns: usize,
     /// Places that say nothing but their type, which are most of the leaves.
@@ -197,8 +198,8 @@ impl Compiler {
         DefaultValue { value, bytes }
     }
 
-    /// The junctors and `enum` of a place. `outer` is the structural schema that they speak about: it
-    /// must know every field that they name.
+    /// The junctors and `enum` of a place. `outer` is the structural schema that they speak about:
+    /// it must know every field that they name.
     fn logic(
         &mut self,
         place: &Place<'_>,

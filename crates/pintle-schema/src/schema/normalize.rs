@@ -1,8 +1,8 @@
 //! Pruning and defaulting, in one walk.
 //!
-//! The rules are those of apiextensions-apiserver's `pruning` and `defaulting` packages: unknown fields
-//! go, nulls of fields that are not nullable go (or become the default), missing fields get their
-//! default. The walk follows the schema, so it is never deeper than that.
+//! The rules are those of apiextensions-apiserver's `pruning` and `defaulting` packages: unknown
+//! fields go, nulls of fields that are not nullable go (or become the default), missing fields get
+//! their default. The walk follows the schema, so it is never deeper than that.
 
 use pintle_model::FieldPath;
 use serde_json::{Map, Value};

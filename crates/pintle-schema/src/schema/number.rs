@@ -79,8 +79,8 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A text that is the same for values that mean the same, to find duplicates without comparing every
-/// pair.
+/// A text that is the same for values that mean the same, to find duplicates without comparing
+/// every pair.
 pub(super) fn fingerprint(value: &Value) -> String {
     match value {
         Value::Number(number) => match as_integer(number) {

@@ -1,14 +1,14 @@
-//! Regular expressions as Go's RE2 reads them, matched by the `regex` crate: both run in linear time,
-//! and they differ only in spelling.
+//! Regular expressions as Go's RE2 reads them, matched by the `regex` crate: both run in linear
+//! time, and they differ only in spelling.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use regex::{Regex, RegexBuilder};
 
-/// A compiled `pattern`. Cloning shares it, and so does compiling the same one again while the first
-/// is in use: the schemas of many kinds embed the same types, and a compiled expression takes a
-/// thousand times the room of its text.
+/// A compiled `pattern`. Cloning shares it, and so does compiling the same one again while the
+/// first is in use: the schemas of many kinds embed the same types, and a compiled expression takes
+/// a thousand times the room of its text.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern(Arc<Compiled>);
 
@@ -28,7 +28,6 @@ impl Pattern {
             .size_limit(limit)
             .dfa_size_limit(DFA_BYTES_MAX)
             .nest_limit(NESTING_MAX)
-            .octal(true)
             .build()
             .map_err(PatternError::from)?;
         let pattern = Self(Arc::new(Compiled { source: source.into(), regex }));
@@ -192,6 +191,7 @@ impl Translator<'_> {
             'b' | 'B' if !in_class => return self.out.extend(["(?-u:\\", &c.to_string(), ")"]),
             '<' | '>' => return self.out.push(c),
             'Q' if !in_class => return self.quoted(),
+            '0'..='7' => return self.octal(c),
             c => return self.out.extend(['\\', c]),
         };
         match (negated, in_class) {
@@ -199,6 +199,20 @@ impl Translator<'_> {
             (false, false) => self.out.extend(["[", class, "]"]),
             (true, _) => self.out.extend(["[^", class, "]"]),
         }
+    }
+
+    /// Up to three octal digits stand for a character. One alone, but for `\0`, would refer back to
+    /// a group, which neither knows.
+    fn octal(&mut self, first: char) {
+        let more = self.rest.bytes().take(2).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
+        if first != '0' && more == 0 {
+            return self.out.extend(['\\', first]);
+        }
+        let (digits, rest) = self.rest.split_at(more);
+        let character = u32::from_str_radix(&format!("{first}{digits}"), 8);
+        let character = character.expect("three octal digits are a number");
+        self.out.push_str(&format!("\\x{{{character:x}}}"));
+        self.rest = rest;
     }
 
     /// `\Q…\E` is literal text.
@@ -255,6 +269,7 @@ mod tests {
             (r"^(?i)abc$", "ABC", true),
             (r"^\x41\pL$", "Aé", true),
             (r"^(?P<n>a)$", "a", true),
+            (r"^\101\0[\102]\0101$", "A\0B\u{8}1", true),
             ("^.{1,1000}$", "x", true),
         ];
         for (source, text, expected) in cases {
@@ -293,6 +308,8 @@ mod tests {
             ("(?=a)", "look-around, including look-ahead and look-behind, is not supported"),
             ("[b-a]", "invalid character class range, the start must be <= the end"),
             ("*", "repetition operator missing expression"),
+            (r"(a)\1", "backreferences are not supported"),
+            (r"[\7]", "backreferences are not supported"),
             ("\\", "incomplete escape sequence, reached end of pattern prematurely"),
         ];
         for (source, reason) in cases {

@@ -1,8 +1,8 @@
 //! Validation: one walk over the value, guided by the schema.
 //!
-//! The wording is kube-apiserver's (kube-openapi's `validate` as `apiserver/validation` turns it into
-//! field errors), because people and tools know it. The walk follows the schema, so it is never deeper
-//! than that.
+//! The wording is kube-apiserver's (kube-openapi's `validate` as `apiserver/validation` turns it
+//! into field errors), because people and tools know it. The walk follows the schema, so it is
+//! never deeper than that.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -294,8 +294,8 @@ impl Walk {
 
     /// The faults of the alternative that came closest, so that it is clear what is missing.
     ///
-    /// Who only asks whether there is a fault has it already; going on would double the work at each
-    /// level of nested junctors.
+    /// Who only asks whether there is a fault has it already; going on would double the work at
+    /// each level of nested junctors.
     fn nearest(&mut self, alternatives: &[Schema], path: FieldPath<'_>, subject: Subject<'_>) {
         if self.faults.is_full() {
             return;

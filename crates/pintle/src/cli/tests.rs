@@ -1,3 +1,5 @@
+//! Tables of the command line.
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -92,8 +92,8 @@ fn from_option(setting: &Arg, options: &ArgMatches) -> Option<Vec<OsString>> {
     given.then(|| options.get_raw(id).into_iter().flatten().map(OsStr::to_owned).collect())
 }
 
-/// Variables that begin with `PINTLE_` and are no setting are left alone: Kubernetes sets some, such
-/// as `PINTLE_SERVICE_HOST`, wherever there is a Service of that name.
+/// Variables that begin with `PINTLE_` and are no setting are left alone: Kubernetes sets some,
+/// such as `PINTLE_SERVICE_HOST`, wherever there is a Service of that name.
 fn from_environment(
     setting: &Arg,
     environment: &Environment<'_>,

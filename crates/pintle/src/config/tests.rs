@@ -1,3 +1,5 @@
+//! Tables of settings: where they come from, and what is said of wrong ones.
+
 use std::fs;
 use std::path::Path;
 

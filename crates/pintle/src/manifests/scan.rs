@@ -71,8 +71,8 @@ struct Listing {
 
 /// What is to be read in one directory, sorted.
 ///
-/// A link to a file is followed (a mounted `ConfigMap` is made of such), a link to a directory is not:
-/// it may lead back up.
+/// A link to a file is followed (a mounted `ConfigMap` is made of such), a link to a directory is
+/// not: it may lead back up.
 fn list(directory: &Path) -> Result<Listing, ManifestError> {
     let failed = |error: io::Error| unreadable(directory, &error);
     let mut listing = Listing { files: Vec::new(), directories: Vec::new() };

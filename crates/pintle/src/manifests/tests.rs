@@ -1,3 +1,5 @@
+//! Tables of manifests: what is read, in which order, and what is refused.
+
 use std::fs;
 use std::io::Write as _;
 

@@ -10,7 +10,8 @@ use super::super::{Bound, CountRules, NumberRules, Rules, TextRules, ValidationR
 use super::Compiler;
 use super::reader::Place;
 
-/// Most patterns are small. A kind may have some that are not, but not so many that they fill memory.
+/// Most patterns are small. A kind may have some that are not, but not so many that they fill
+/// memory.
 const PATTERN_BYTES_MAX: usize = 128 * 1024;
 const LARGE_PATTERN_BYTES_MAX: usize = 2 * 1024 * 1024;
 const LARGE_PATTERNS_MAX: usize = 8;
