@@ -17,8 +17,8 @@ pub enum Authentication {
     Tokens {
         /// The tokens.
         tokens: Arc<StaticTokens>,
-        /// Whether a caller without a token may go on as the anonymous user. Only where rules decide
-        /// what that user may do.
+        /// Whether a caller without a token may go on as the anonymous user. Only where rules
+        /// decide what that user may do.
         anonymous: bool,
     },
 }

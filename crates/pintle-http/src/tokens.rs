@@ -1,8 +1,8 @@
 //! Static bearer tokens, from the file that Kubernetes' `--token-auth-file` takes.
 //!
-//! Each line is `token,user,uid` or `token,user,uid,"group1,group2"`; a field with a comma stands in
-//! double quotes. There are no comments. Only digests of the tokens are kept, and no error and no
-//! `Debug` shows a token. Reading the file, and the `Authorization` header, is done elsewhere.
+//! Each line is `token,user,uid` or `token,user,uid,"group1,group2"`; a field with a comma stands
+//! in double quotes. There are no comments. Only digests of the tokens are kept, and no error and
+//! no `Debug` shows a token. Reading the file, and the `Authorization` header, is done elsewhere.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,8 +17,8 @@ const LINE_BYTES_MAX: usize = 16 * 1024;
 
 /// Who each token stands for.
 ///
-/// Tokens are looked up by their SHA-256 digest, so how long a look-up takes tells nothing about how
-/// much of a guess was right.
+/// Tokens are looked up by their SHA-256 digest, so how long a look-up takes tells nothing about
+/// how much of a guess was right.
 #[derive(Default)]
 pub struct StaticTokens {
     users: HashMap<TokenDigest, Arc<User>>,

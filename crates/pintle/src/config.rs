@@ -21,8 +21,8 @@ pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 /// Everything that `serve` needs to know. File names are as they have to be opened.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct ServeConfig {
-    /// Files and directories with kinds (CRDs), RBAC objects, and objects of those kinds, as YAML or
-    /// JSON; directories are read with all that is in them
+    /// Files and directories with kinds (CRDs), RBAC objects, and objects of those kinds, as YAML
+    /// or JSON; directories are read with all that is in them
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 

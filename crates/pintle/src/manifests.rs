@@ -150,8 +150,8 @@ pub enum ManifestError {
 /// Reads files, and directories with all that is in them.
 ///
 /// In directories only `*.yaml`, `*.yml` and `*.json` are read, in the order of their names and
-/// without hidden ones; `pintle.yaml` holds settings and is left out. A file that is named itself is
-/// read whatever it is called, and every document in it has to be an object.
+/// without hidden ones; `pintle.yaml` holds settings and is left out. A file that is named itself
+/// is read whatever it is called, and every document in it has to be an object.
 pub fn load(paths: &[PathBuf], limits: &ManifestLimits) -> Result<Manifests, ManifestError> {
     thread::scope(|scope| {
         thread::Builder::new()

@@ -1,10 +1,10 @@
 //! The README, done: its shell blocks run in order against a server, and each prints what the block
 //! after it says.
 //!
-//! In an expected answer `…` stands for anything, and white space does not count, so that long lines
-//! can be broken for readers. Calls of cargo are not repeated here; what the first of them is said
-//! to print is compared with the start of the server that this test runs. The address of the text
-//! becomes that of this server.
+//! In an expected answer `…` stands for anything, and white space does not count, so that long
+//! lines can be broken for readers. Calls of cargo are not repeated here; what the first of them is
+//! said to print is compared with the start of the server that this test runs. The address of the
+//! text becomes that of this server.
 
 #[path = "support/harness.rs"]
 mod harness;
