@@ -8,12 +8,14 @@ use pintle_model::{GroupResource, Object, ObjectKey, Revision, Uid};
 use pintle_store::{Store, StoreInfo};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::access::{Access, are_rules};
 use crate::hub::Hub;
+use crate::lens::Lens;
 use crate::lifecycle::{self, Follower};
 use crate::turns::Turns;
-use crate::{Catalog, Clock, Entropy, Limits, Refusal, RuleSource, Written};
+use crate::{Catalog, Clock, Entropy, Limits, Refusal, RuleSource, Selection, Written};
 
 /// What an engine is made from.
 #[derive(Debug)]
@@ -90,6 +92,8 @@ impl Engine {
         self.end_watches();
         let closed = self.shared.store.close().await;
         self.tasks.lock().await.shutdown().await;
+        // Nobody follows the log any more, so nobody may wait for it.
+        self.shared.followed(Revision(u64::MAX));
         Ok(closed?)
     }
 
@@ -146,13 +150,17 @@ impl Engine {
     }
 
     /// Waits until a write that changes kinds or rules is in force: whoever got its answer can rely
-    /// on it.
-    pub(crate) async fn settle(&self, written: &Written) {
-        let resource = &written.object.key.resource;
-        if written.changed && (lifecycle::declares_kinds(resource) || are_rules(resource)) {
-            let mut followed = self.shared.followed.subscribe();
-            // An error means that the engine is closing, and then nobody waits for anything.
-            let _closing = followed.wait_for(|seen| *seen >= written.object.revision).await;
+    /// on it. What was written stays written, so that the deadline only ends the waiting.
+    pub(crate) async fn settle(&self, written: &Written, deadline: Instant) {
+        let Written { object, changed, .. } = written;
+        let resource = &object.key.resource;
+        if !changed || !(lifecycle::declares_kinds(resource) || are_rules(resource)) {
+            return;
+        }
+        let mut followed = self.shared.followed.subscribe();
+        let settled = followed.wait_for(|seen| *seen >= object.revision);
+        if timeout_at(deadline, settled).await.is_err() {
+            tracing::warn!(key = %object.key, "written, and not yet in force");
         }
     }
 
@@ -193,6 +201,14 @@ impl Engine {
 impl Shared {
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.catalog.load_full()
+    }
+
+    /// How a selection sees objects now.
+    pub(crate) fn lens(&self, selection: &Selection) -> Lens {
+        let catalog = self.catalog();
+        let served = catalog.get(&selection.resource()).unwrap_or(&selection.served);
+        let version = served.definition.version(&selection.version.name);
+        Lens::new(served, version.unwrap_or(&selection.version))
     }
 
     pub(crate) fn serve(&self, catalog: Catalog) {

@@ -9,6 +9,7 @@ mod catalog;
 mod clock;
 mod engine;
 mod hub;
+mod lens;
 mod lifecycle;
 mod limits;
 mod read;

@@ -10,6 +10,7 @@ mod definitions;
 mod follower;
 mod garbage;
 mod namespaces;
+mod owners;
 mod todo;
 mod worker;
 

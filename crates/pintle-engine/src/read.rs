@@ -8,8 +8,9 @@ use pintle_model::{
     FieldSelector, GroupResource, LabelSelector, Object, ObjectKey, ObjectName, Revision,
 };
 use pintle_schema::Version;
-use pintle_store::ListQuery;
+use pintle_store::{ListQuery, Page};
 
+use crate::lens::Lens;
 use crate::{Engine, Refusal, Served, ask_for};
 
 /// One object.
@@ -49,7 +50,7 @@ impl Selection {
     }
 
     /// Refuses a field selector over fields that the kind does not declare.
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
+    fn check(&self) -> Result<(), Refusal> {
         let empty = serde_json::Map::new();
         for term in &self.fields.terms {
             let known = matches!(term.path.as_str(), "metadata.name" | "metadata.namespace")
@@ -61,9 +62,14 @@ impl Selection {
         Ok(())
     }
 
+    /// Whether an object lives where this looks: a matter of rights, and the same for its whole life.
+    pub(crate) fn reaches(&self, object: &Object) -> bool {
+        self.namespace.as_deref().is_none_or(|namespace| namespace == &*object.key.name.namespace)
+    }
+
     /// Whether an object is meant.
     pub(crate) fn matches(&self, object: &Object) -> bool {
-        self.namespace.as_deref().is_none_or(|namespace| namespace == &*object.key.name.namespace)
+        self.reaches(object)
             && self.labels.matches(&object.metadata.labels)
             && (self.fields.is_everything() || self.fields_match(object))
     }
@@ -101,7 +107,7 @@ impl Selection {
 pub struct List {
     /// Which ones.
     pub selection: Selection,
-    /// At most so many; nothing for all of them.
+    /// At most so many, at least one; nothing for all of them.
     pub limit: Option<usize>,
     /// Only those after this name: where the last page ended.
     pub after: Option<ObjectName>,
@@ -129,34 +135,42 @@ pub struct Listed {
 impl Engine {
     /// One object, as fresh as the store has it.
     pub async fn get(&self, granted: &Granted<Get>) -> Result<Arc<Object>, Refusal> {
-        let found = self.store().get(&granted.get().key).await?;
-        found.ok_or(Refusal::Rules(pintle_rules::Refusal::NotFound))
+        let key = &granted.get().key;
+        let found = self.store().get(key).await?;
+        let found = found.ok_or(Refusal::Rules(pintle_rules::Refusal::NotFound))?;
+        let catalog = self.catalog();
+        let Some(served) = catalog.get(&key.resource) else { return Ok(found) };
+        Ok(Lens::new(served, served.default_version()).show(&found))
     }
 
-    /// Many objects from one snapshot. Each grant adds one namespace (or all of them); everything
-    /// else is taken from the first.
+    /// Many objects from one snapshot. Each grant adds one namespace (or all of them) of the same
+    /// resource; limit and position are taken from the first.
     pub async fn list(&self, grants: &[Granted<List>]) -> Result<Listed, Refusal> {
         let first = grants.first().ok_or(Refusal::Internal("a list of nothing".into()))?.get();
-        first.selection.check()?;
+        let mut selections: Vec<_> = grants.iter().map(|grant| &grant.get().selection).collect();
+        check_selections(&selections)?;
+        // Where a page ends says nothing of namespaces that come later.
+        selections.sort_by(|a, b| a.namespace.cmp(&b.namespace));
         let limit = first.limit.unwrap_or(usize::MAX);
         let mut listed = Listed { objects: Vec::new(), revision: Revision::ZERO, next: None };
         let mut at = first.at;
-        for grant in grants {
-            let selection = &grant.get().selection;
+        for selection in selections {
+            let lens = self.shared().lens(selection);
             let mut after = first.after.clone();
             loop {
-                let (page, more) = self.page(selection, after.as_ref(), at).await?;
-                at = Some(page.0);
-                listed.revision = page.0;
-                after = page.1.last().map(|object| object.key.name.clone());
-                for object in page.1.iter().filter(|object| selection.matches(object)) {
+                let page = self.page(selection, after.as_ref(), at).await?;
+                at = Some(page.revision);
+                listed.revision = page.revision;
+                after = page.objects.last().map(|object| object.key.name.clone());
+                let shown = page.objects.iter().map(|object| lens.show(object));
+                for object in shown.filter(|object| selection.matches(object)) {
                     if listed.objects.len() == limit {
                         listed.next = listed.objects.last().map(|last| last.key.name.clone());
                         return Ok(listed);
                     }
-                    listed.objects.push(Arc::clone(object));
+                    listed.objects.push(object);
                 }
-                if !more {
+                if !page.more {
                     break;
                 }
             }
@@ -164,13 +178,12 @@ impl Engine {
         Ok(listed)
     }
 
-    /// One page of the store: its revision and objects, and whether there are more.
     async fn page(
         &self,
         selection: &Selection,
         after: Option<&ObjectName>,
         at: Option<Revision>,
-    ) -> Result<((Revision, Vec<Arc<Object>>), bool), Refusal> {
+    ) -> Result<Page, Refusal> {
         let resource = selection.resource();
         let query = ListQuery {
             resource: &resource,
@@ -179,7 +192,15 @@ impl Engine {
             limit: self.limits().list_page,
             at,
         };
-        let page = self.store().list(query).await?;
-        Ok(((page.revision, page.objects), page.more))
+        Ok(self.store().list(query).await?)
     }
+}
+
+/// Refuses selections that do not belong together, and fields that cannot be selected by.
+pub(crate) fn check_selections(selections: &[&Selection]) -> Result<(), Refusal> {
+    let differ = |pair: &[&Selection]| matches!(pair, [a, b] if a.resource() != b.resource());
+    if selections.windows(2).any(differ) {
+        return Err(Refusal::Internal("a read of several resources at once".into()));
+    }
+    selections.iter().try_for_each(|selection| selection.check())
 }

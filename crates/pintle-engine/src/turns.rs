@@ -7,7 +7,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use pintle_model::ObjectKey;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 /// Few enough to be small, enough that two objects seldom share one.
 const STRIPES: usize = 4_096;
@@ -17,12 +17,14 @@ const STRIPES: usize = 4_096;
 pub(crate) struct Turns {
     stripes: Vec<Mutex<()>>,
     hasher: RandomState,
+    /// Shared by the creates in progress.
+    creates: RwLock<()>,
 }
 
 impl Turns {
     pub(crate) fn new() -> Self {
         let stripes = std::iter::repeat_with(Mutex::default).take(STRIPES).collect();
-        Self { stripes, hasher: RandomState::new() }
+        Self { stripes, hasher: RandomState::new(), creates: RwLock::default() }
     }
 
     /// Waits for the turn to write `key`; first come, first served.
@@ -30,5 +32,16 @@ impl Turns {
         let stripe = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0);
         let stripe = self.stripes.get(stripe).expect("taken modulo the number of stripes");
         stripe.lock().await
+    }
+
+    /// For a create, from the look at whether its place is open until it is committed.
+    pub(crate) async fn hold_open(&self) -> RwLockReadGuard<'_, ()> {
+        self.creates.read().await
+    }
+
+    /// Waits for the creates that may have looked before something was closed. Whatever was created
+    /// in it is there when this returns, and nothing more will be.
+    pub(crate) async fn closed(&self) {
+        drop(self.creates.write().await);
     }
 }

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 
 use crate::engine::Shared;
 use crate::hub::Seat;
+use crate::lens::Lens;
+use crate::read::check_selections;
 use crate::{Engine, Refusal, Selection};
 
 /// Where a watch begins.
@@ -82,8 +84,8 @@ enum Phase {
 }
 
 impl Engine {
-    /// Opens a watch. Each grant adds one namespace (or all of them); everything else is taken from
-    /// the first.
+    /// Opens a watch. Each grant adds one namespace (or all of them) of the same resource; user and
+    /// start are taken from the first.
     ///
     /// That the history is gone, or the revision was never given out, is found out here when it can
     /// be; a history that ends later ends the watch.
@@ -91,7 +93,7 @@ impl Engine {
         let first = grants.first().ok_or(Refusal::Internal("a watch of nothing".into()))?;
         let user = Arc::clone(first.user());
         let start = first.get().start;
-        first.get().selection.check()?;
+        check_selections(&grants.iter().map(|grant| &grant.get().selection).collect::<Vec<_>>())?;
         let (seat, mut woken) = self.hub().join()?;
         woken.mark_changed();
         let selections: Vec<_> =
@@ -105,13 +107,16 @@ impl Engine {
                 Phase::Log(revision)
             }
         };
+        let mut access_changed = self.access().changed();
+        // The rights may have gone since they were granted.
+        access_changed.mark_changed();
         Ok(Watcher {
             shared: Arc::clone(self.shared()),
             user,
             selections,
             phase,
             woken,
-            access_changed: self.access().changed(),
+            access_changed,
             closing: self.closing(),
             _seat: seat,
         })
@@ -134,11 +139,15 @@ impl Watcher {
     /// Cancel-safe: dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Vec<WatchEvent>, Refusal> {
         loop {
-            self.check_rights()?;
+            if *self.closing.borrow() {
+                return Err(Refusal::ShuttingDown);
+            }
             let events = match self.phase {
                 Phase::State { .. } => self.next_page().await?,
                 Phase::Log(after) => self.next_changes(after).await?,
             };
+            // After reading: what was written once the rights were gone is in what was read.
+            self.check_rights()?;
             if !events.is_empty() {
                 return Ok(events);
             }
@@ -195,9 +204,10 @@ impl Watcher {
             at: *at,
         };
         let page = self.shared.store.list(query).await?;
-        let found = page.objects.iter().filter(|object| selection.matches(object));
-        let mut events: Vec<_> =
-            found.map(|object| WatchEvent::Existing(Arc::clone(object))).collect();
+        let lens = self.shared.lens(selection);
+        let shown = page.objects.iter().map(|object| lens.show(object));
+        let found = shown.filter(|object| selection.matches(object));
+        let mut events: Vec<_> = found.map(WatchEvent::Existing).collect();
         let ended = page.objects.last().map(|object| object.key.name.clone());
         if self.page_done(page.more, ended, page.revision) {
             events.push(WatchEvent::Bookmark { revision: page.revision, ends_state: true });
@@ -223,42 +233,55 @@ impl Watcher {
     }
 
     async fn next_changes(&mut self, after: Revision) -> Result<Vec<WatchEvent>, Refusal> {
-        let resource = self.selections.first().map(Selection::resource);
+        let Some(first) = self.selections.first() else { return Ok(Vec::new()) };
+        let resource = first.resource();
         // Seen before reading: what is committed meanwhile wakes us again.
-        self.woken.borrow_and_update();
+        let published = *self.woken.borrow_and_update();
         let query =
-            TailQuery { resource: resource.as_ref(), after, limit: self.shared.limits.watch_batch };
+            TailQuery { resource: Some(&resource), after, limit: self.shared.limits.watch_batch };
         let tail = self.shared.store.tail(query).await?;
-        if tail.events.len() == query.limit {
+        if tail.up_to < published {
             self.woken.mark_changed();
         }
         self.phase = Phase::Log(tail.up_to);
-        Ok(tail.events.iter().filter_map(|event| seen_through(&self.selections, event)).collect())
+        let sight = Sight { lens: self.shared.lens(first), selections: &self.selections };
+        Ok(tail.events.iter().filter_map(|event| sight.of(event)).collect())
     }
 }
 
-/// What an event looks like to somebody who sees only the selected objects.
-fn seen_through(selections: &[Selection], event: &Event) -> Option<WatchEvent> {
-    let matches = |object: &Object| selections.iter().any(|selection| selection.matches(object));
-    // Where history no longer has the version before, it is taken to be like the one after: then a
-    // change never looks like an arrival, and a leave is told even to those who had not seen it.
-    let before = match &event.before {
-        Some(before) => matches(before),
-        None => !event.is_creation(),
-    };
-    let after = !event.removed && matches(&event.object);
-    let object = &event.object;
-    match (before, after) {
-        (false, false) => None,
-        (false, true) => Some(WatchEvent::Added(Arc::clone(object))),
-        (true, true) => Some(WatchEvent::Modified(Arc::clone(object))),
-        (true, false) if event.removed => {
-            matches(object).then(|| WatchEvent::Deleted(Arc::clone(object)))
+/// What somebody sees who sees only the selected objects.
+struct Sight<'a> {
+    lens: Lens,
+    selections: &'a [Selection],
+}
+
+impl Sight<'_> {
+    fn of(&self, event: &Event) -> Option<WatchEvent> {
+        if !self.selections.iter().any(|selection| selection.reaches(&event.object)) {
+            return None;
         }
-        (true, false) => {
-            let shown = event.before.as_ref().unwrap_or(object);
-            let last = Object { revision: event.revision, ..Object::clone(shown) };
-            Some(WatchEvent::Deleted(Arc::new(last)))
+        let object = self.lens.show(&event.object);
+        let before = event.before.as_ref().map(|before| self.lens.show(before));
+        // Where history no longer has the version before, it is taken to be like the one after: then
+        // a change never looks like an arrival, and a leave is told even to those who had not seen it.
+        let was_seen = before.as_ref().map_or(!event.is_creation(), |before| self.matches(before));
+        let is_seen = self.matches(&object);
+        match (was_seen, is_seen) {
+            (false, false) => None,
+            (_, true) if event.removed => was_seen.then_some(WatchEvent::Deleted(object)),
+            (false, true) => Some(WatchEvent::Added(object)),
+            (true, true) => Some(WatchEvent::Modified(object)),
+            // What was removed unseen leaves nothing behind.
+            (true, false) if event.removed => None,
+            (true, false) => {
+                let shown = before.unwrap_or(object);
+                let last = Object { revision: event.revision, ..Object::clone(&shown) };
+                Some(WatchEvent::Deleted(Arc::new(last)))
+            }
         }
+    }
+
+    fn matches(&self, object: &Object) -> bool {
+        self.selections.iter().any(|selection| selection.matches(object))
     }
 }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use pintle_authz::{Ask, Asks, Granted, Subresource, Verb};
-use pintle_model::{Change, Object, ObjectKey, Put, Revision, Uid};
+use pintle_model::{Change, Json, Object, ObjectKey, Put, Revision, Uid};
 use pintle_rules::{Decision, Edit, Intent, Lane, Situation, Stamp, Verdict, decide};
+use pintle_schema::Version;
 use pintle_store::Committed;
+use tokio::sync::RwLockReadGuard;
+use tokio::time::{Instant, timeout_at};
 
+use crate::lens::Lens;
 use crate::{Engine, Refusal, Served};
 
 /// One write to one object.
@@ -15,7 +19,7 @@ pub struct Write {
     /// The kind, as it was served when the request came.
     pub served: Arc<Served>,
     /// The version of the kind that the request speaks.
-    pub version: Arc<pintle_schema::Version>,
+    pub version: Arc<Version>,
     /// The object. In a create with a generated name, the name is empty.
     pub key: ObjectKey,
     /// What is wanted of it.
@@ -72,31 +76,53 @@ enum Step {
     Again(Option<Arc<Object>>),
 }
 
+/// The kind as it is when a write is decided: between the request and its turn it may have changed.
+struct Place {
+    served: Arc<Served>,
+    version: Arc<Version>,
+    lens: Lens,
+}
+
+/// So many generated names are tried before a create gives up; as upstream.
+const GENERATED_NAMES_MAX: usize = 8;
+
 impl Engine {
     /// Decides one write and makes it durable.
     ///
     /// A caller who named a version gets a conflict when it is not the current one. One who did not
     /// is tried again on what the rival wrote, in turn with the other writers of the object, until
-    /// the deadline. A verdict other than a change, when it came from a copy that may be old, is
-    /// confirmed by the store before it is given.
+    /// the deadline. A verdict that is not put to the test by a commit is confirmed by the store
+    /// before it is given, because the copy it came from may be old. A commit that was begun is
+    /// never taken for one that did not happen.
     pub async fn write(&self, granted: Granted<Write>) -> Result<Written, Refusal> {
         let write = granted.into_inner();
-        let deadline = self.limits().write_deadline;
-        let written = tokio::time::timeout(deadline, self.write_in_turn(&write))
-            .await
-            .map_err(|_| Refusal::Contended)??;
-        self.settle(&written).await;
+        let deadline = Instant::now() + self.limits().write_deadline;
+        let written = if write.key.name.name.is_empty() {
+            // Nobody else writes an object that has no name yet.
+            self.write_by(deadline, &write).await?
+        } else {
+            let turn = timeout_at(deadline, self.turns().take(&write.key)).await;
+            let _turn = turn.map_err(|_| Refusal::Contended)?;
+            self.write_by(deadline, &write).await?
+        };
+        self.settle(&written, deadline).await;
         Ok(written)
     }
 
-    async fn write_in_turn(&self, write: &Write) -> Result<Written, Refusal> {
-        let _turn = self.turns().take(&write.key).await;
+    async fn write_by(&self, deadline: Instant, write: &Write) -> Result<Written, Refusal> {
         let mut current = self.store().peek(&write.key);
         let mut confirmed = false;
+        let mut names = if generates_name(write) { GENERATED_NAMES_MAX } else { 0 };
         loop {
-            let decided = self.decide(write, current.as_ref());
-            let writes = matches!(&decided, Ok(Decision { verdict: Verdict::Change(_), .. }));
-            if !writes && !confirmed {
+            let _open = timeout_at(deadline, self.hold_open(write))
+                .await
+                .map_err(|_| Refusal::Contended)??;
+            let place = self.place(write)?;
+            let seen = current.as_ref().map(|object| place.lens.show(object));
+            let decided = self.decide(write, &place, seen.as_ref());
+            let commits = !write.dry_run
+                && matches!(&decided, Ok(Decision { verdict: Verdict::Change(_), .. }));
+            if !commits && !confirmed {
                 let fresh = self.store().get(&write.key).await?;
                 confirmed = true;
                 if revision_of(fresh.as_ref()) != revision_of(current.as_ref()) {
@@ -104,24 +130,67 @@ impl Engine {
                     continue;
                 }
             }
-            match self.carry_out(write, current.as_ref(), decided?).await? {
-                Step::Done(written) => return Ok(written),
-                Step::Again(theirs) => {
-                    current = theirs;
-                    confirmed = true;
+            let step = self.carry_out(deadline, write, seen.as_ref(), decided?).await?;
+            let theirs = match step {
+                Step::Done(written) => {
+                    return Ok(Written { object: place.lens.show(&written.object), ..written });
                 }
+                Step::Again(theirs) => theirs,
+            };
+            // A generated name that somebody has is no rival: another suffix is tried.
+            current = theirs.filter(|_| names <= 1);
+            names = names.saturating_sub(1);
+            confirmed = true;
+            if Instant::now() >= deadline {
+                return Err(Refusal::Contended);
             }
         }
     }
 
-    fn decide(&self, write: &Write, current: Option<&Arc<Object>>) -> Result<Decision, Refusal> {
-        if matches!(write.intent.edit, Edit::Create(_)) {
-            self.check_place(write)?;
+    /// Refuses a create where nothing new may be made, and keeps whoever empties such a place
+    /// waiting until the create has been decided and written.
+    async fn hold_open(&self, write: &Write) -> Result<Option<RwLockReadGuard<'_, ()>>, Refusal> {
+        if !matches!(write.intent.edit, Edit::Create(_)) {
+            return Ok(None);
         }
-        let stamp = self.stamp(&write.served, write);
+        let open = self.turns().hold_open().await;
+        let served = self.catalog().get(&write.key.resource).map(Arc::clone);
+        if served.is_none_or(|served| served.terminating) {
+            return Err(Refusal::KindTerminating);
+        }
+        if let Some(namespace) = write.key.namespace() {
+            let key = crate::lifecycle::namespace_key(namespace);
+            if check_namespace(namespace, self.store().peek(&key).as_deref()).is_err() {
+                check_namespace(namespace, self.store().get(&key).await?.as_deref())?;
+            }
+        }
+        Ok(Some(open))
+    }
+
+    fn place(&self, write: &Write) -> Result<Place, Refusal> {
+        let catalog = self.catalog();
+        let served = catalog.get(&write.key.resource);
+        let version = served.and_then(|served| {
+            let same = Arc::ptr_eq(served, &write.served);
+            if same { Some(&write.version) } else { served.definition.version(&write.version.name) }
+        });
+        let (Some(served), Some(version)) = (served, version) else {
+            return Err(Refusal::Rules(pintle_rules::Refusal::NotFound));
+        };
+        let lens = Lens::new(served, version);
+        Ok(Place { served: Arc::clone(served), version: Arc::clone(version), lens })
+    }
+
+    fn decide(
+        &self,
+        write: &Write,
+        place: &Place,
+        current: Option<&Arc<Object>>,
+    ) -> Result<Decision, Refusal> {
+        let stamp = self.stamp(&place.served, write);
         let situation = Situation {
-            definition: &write.served.definition,
-            version: &write.version,
+            definition: &place.served.definition,
+            version: &place.version,
             key: &write.key,
             current,
             stamp: &stamp,
@@ -131,6 +200,7 @@ impl Engine {
 
     async fn carry_out(
         &self,
+        deadline: Instant,
         write: &Write,
         current: Option<&Arc<Object>>,
         decision: Decision,
@@ -145,55 +215,63 @@ impl Engine {
         };
         let removed = matches!(change.put, Put::Delete);
         self.check_size(current, &change)?;
+        let written = |object| Step::Done(Written { object, changed: true, removed, warnings });
         if write.dry_run {
-            let object = tried(current, &change)?;
-            return Ok(Step::Done(Written { object, changed: true, removed, warnings }));
+            return match self.rival_of_dry_run(write, &change).await? {
+                Some(theirs) => Ok(Step::Again(Some(theirs))),
+                None => Ok(written(tried(current, &change)?)),
+            };
         }
-        match self.store().commit(vec![change]).await? {
+        let committed = timeout_at(deadline, self.store().commit(vec![change])).await;
+        let committed = committed.map_err(|_| {
+            Refusal::OutcomeUnknown("the store did not answer before the deadline".into())
+        })?;
+        match committed? {
             Committed::At(mut objects) => {
-                let object = objects
-                    .pop()
-                    .ok_or_else(|| Refusal::Internal("a commit of one gave none back".into()))?;
-                Ok(Step::Done(Written { object, changed: true, removed, warnings }))
+                let object = objects.pop();
+                object
+                    .map(written)
+                    .ok_or_else(|| Refusal::Internal("a commit of one gave none back".into()))
             }
-            // A generated name that somebody has is no rival: the next suffix is tried.
-            Committed::Lost { .. } if write.key.name.name.is_empty() => Ok(Step::Again(None)),
             Committed::Lost { theirs, .. } => Ok(Step::Again(theirs)),
         }
     }
 
-    /// Refuses a create where nothing new may be made.
-    fn check_place(&self, write: &Write) -> Result<(), Refusal> {
-        if write.served.terminating {
-            return Err(Refusal::KindTerminating);
+    /// Who has the name that a create found out by itself: without a commit nobody else would say.
+    async fn rival_of_dry_run(
+        &self,
+        write: &Write,
+        change: &Change,
+    ) -> Result<Option<Arc<Object>>, Refusal> {
+        if change.key == write.key {
+            return Ok(None);
         }
-        let Some(namespace) = write.key.namespace() else { return Ok(()) };
-        let key = crate::lifecycle::namespace_key(namespace);
-        match self.store().peek(&key) {
-            None => Err(Refusal::NamespaceNotFound { namespace: namespace.to_owned() }),
-            Some(found) if found.metadata.is_terminating() => {
-                Err(Refusal::NamespaceTerminating { namespace: namespace.to_owned() })
-            }
-            Some(_) => Ok(()),
-        }
+        Ok(self.store().get(&change.key).await?)
     }
 
+    /// Refuses what makes an object too large. One that is so already, because more was allowed when
+    /// it was made, may still shrink, or go.
     fn check_size(&self, current: Option<&Arc<Object>>, change: &Change) -> Result<(), Refusal> {
         let stored = current.map_or((0, 0), |current| {
-            (current.body.len(), current.status.as_ref().map_or(0, pintle_model::Json::len))
+            (current.body.len(), current.status.as_ref().map_or(0, Json::len))
         });
-        let length = |status: &Option<pintle_model::Json>| status.as_ref().map_or(0, |it| it.len());
+        let length = |status: &Option<Json>| status.as_ref().map_or(0, Json::len);
         let bytes = match &change.put {
             Put::Create { body, status, .. } => body.len() + length(status),
             Put::Main { body, status, .. } => {
-                body.as_ref().map_or(stored.0, pintle_model::Json::len)
+                body.as_ref().map_or(stored.0, Json::len)
                     + status.as_ref().map_or(stored.1, |put| length(&put.status))
             }
             Put::Status(put) => stored.0 + length(&put.status),
             Put::Delete => 0,
         };
         let bytes_max = self.limits().object_bytes_max;
-        if bytes > bytes_max { Err(Refusal::TooLarge { bytes, bytes_max }) } else { Ok(()) }
+        let grows = bytes > stored.0 + stored.1;
+        if grows && bytes > bytes_max {
+            Err(Refusal::TooLarge { bytes, bytes_max })
+        } else {
+            Ok(())
+        }
     }
 
     fn stamp(&self, served: &Served, write: &Write) -> Stamp {
@@ -210,6 +288,25 @@ impl Engine {
     fn new_uid(&self, served: &Served) -> Uid {
         let kind = served.definition.kind.kind.to_lowercase();
         Uid::from(format!("{kind}-{:016x}", self.entropy().bits()).as_str())
+    }
+}
+
+/// Whether the name of a new object is made up here.
+fn generates_name(write: &Write) -> bool {
+    let Edit::Create(document) = &write.intent.edit else { return false };
+    let given = document.metadata.as_ref().and_then(|given| given.get("name"));
+    let named = given.and_then(serde_json::Value::as_str).is_some_and(|name| !name.is_empty());
+    write.key.name.name.is_empty() && !named
+}
+
+fn check_namespace(namespace: &str, found: Option<&Object>) -> Result<(), Refusal> {
+    let namespace = namespace.to_owned();
+    match found {
+        None => Err(Refusal::NamespaceNotFound { namespace }),
+        Some(found) if found.metadata.is_terminating() => {
+            Err(Refusal::NamespaceTerminating { namespace })
+        }
+        Some(_) => Ok(()),
     }
 }
 

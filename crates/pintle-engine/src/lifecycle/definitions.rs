@@ -1,9 +1,9 @@
 //! Definitions: which are served, what their status says, and what goes when they do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use pintle_model::{GroupResource, Object, ObjectKey, Revision};
+use pintle_model::{GroupResource, Json, Object, ObjectKey, Revision};
 use pintle_schema::{Definition, core_definitions};
 use serde_json::{Map, Value, json};
 
@@ -29,7 +29,8 @@ struct State {
 #[derive(Debug, Clone)]
 struct Compiled {
     key: ObjectKey,
-    /// Earlier definitions win contested names.
+    /// Whoever has contested names keeps them; else earlier definitions win.
+    has_names: bool,
     created: Revision,
     since: Revision,
     terminating: bool,
@@ -39,26 +40,27 @@ struct Compiled {
 impl Definitions {
     /// Takes in a definition that is new or was changed.
     pub(crate) fn put(&self, object: &Object) {
-        let mut state = self.lock();
-        let name = Arc::clone(&object.key.name.name);
-        let known = state.by_name.get(&name).filter(|known| known.since == object.body_revision);
-        let definition = match known {
-            Some(known) => known.definition.clone(),
-            None => compile(object),
-        };
-        let compiled = Compiled {
-            key: object.key.clone(),
-            created: object.created_revision,
-            since: object.body_revision,
-            terminating: object.metadata.is_terminating(),
-            definition,
-        };
-        state.fresh.insert(Arc::clone(&name));
-        state.by_name.insert(name, compiled);
+        self.lock().put(object);
     }
 
     pub(crate) fn remove(&self, name: &str) {
         self.lock().by_name.remove(name);
+    }
+
+    /// Takes in that exactly these definitions exist.
+    pub(crate) fn replace(&self, objects: &[Arc<Object>]) {
+        let names: BTreeSet<_> = objects.iter().map(|object| &object.key.name.name).collect();
+        let mut state = self.lock();
+        state.by_name.retain(|name, _| names.contains(name));
+        for object in objects {
+            state.put(object);
+        }
+    }
+
+    /// The key of a definition, if that is being deleted.
+    pub(crate) fn terminating(&self, name: &str) -> Option<ObjectKey> {
+        let state = self.lock();
+        state.by_name.get(name).filter(|it| it.terminating).map(|it| it.key.clone())
     }
 
     /// Serves the core kinds and every definition whose names are its own. Gives back the
@@ -95,15 +97,38 @@ impl Definitions {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().expect("nothing panics while it holds this lock")
     }
 }
 
 impl State {
-    /// The verdict on the names of every definition; older definitions win.
+    fn put(&mut self, object: &Object) {
+        let name = Arc::clone(&object.key.name.name);
+        let known = self.by_name.get(&name);
+        let definition = match known.filter(|known| known.since == object.body_revision) {
+            Some(known) => known.definition.clone(),
+            None => compile(object),
+        };
+        let keeps_names = known.is_some_and(|known| {
+            self.verdicts.get(&name) == Some(&Names::Accepted)
+                && same_claims(&known.definition, &definition)
+        });
+        let compiled = Compiled {
+            key: object.key.clone(),
+            has_names: keeps_names || says_names_accepted(object),
+            created: object.created_revision,
+            since: object.body_revision,
+            terminating: object.metadata.is_terminating(),
+            definition,
+        };
+        self.fresh.insert(Arc::clone(&name));
+        self.by_name.insert(name, compiled);
+    }
+
+    /// The verdict on the names of every definition.
     fn judged(&self) -> BTreeMap<Arc<str>, Names> {
         let mut all: Vec<(&Arc<str>, &Compiled)> = self.by_name.iter().collect();
-        all.sort_by_key(|(_, compiled)| compiled.created);
+        all.sort_by_key(|(_, compiled)| (!compiled.has_names, compiled.created));
         let mut taken = BTreeSet::new();
         for definition in core_definitions() {
             taken.extend(claims(&definition));
@@ -154,6 +179,18 @@ fn claim(
     Names::Accepted
 }
 
+fn same_claims(a: &Result<Arc<Definition>, String>, b: &Result<Arc<Definition>, String>) -> bool {
+    matches!((a, b), (Ok(a), Ok(b)) if claims(a) == claims(b))
+}
+
+/// Whether the status says that these very names were accepted, as it does after a restart.
+fn says_names_accepted(object: &Object) -> bool {
+    let Some(status) = object.status.as_ref().map(Json::to_value) else { return false };
+    let body = object.body.to_map();
+    let names = body.get("spec").and_then(|spec| spec.get("names"));
+    names.is_some() && status.get("acceptedNames") == names
+}
+
 fn compile(object: &Object) -> Result<Arc<Definition>, String> {
     Definition::from_crd(&object.key.name.name, &object.body.to_map())
         .map(Arc::new)
@@ -174,8 +211,8 @@ pub(super) async fn look_after(hands: &Hands, key: &ObjectKey) -> Result<(), Ref
         let resource = GroupResource::from_text(&key.name.name);
         // Names that never were its own have no objects that are its own.
         let owns = names == Names::Accepted;
-        if !owns || hands.delete_all(&resource, None).await? == 0 {
-            hands.remove_finalizer(key, finalizer).await?;
+        if !owns || hands.delete_all(&resource, None).await? {
+            hands.remove_finalizer(&object, finalizer).await?;
         }
     }
     Ok(())
@@ -200,7 +237,7 @@ fn status(object: &Object, compiled: &Compiled, names: &Names, hands: &Hands) ->
         let message = "the objects of this kind are being removed";
         conditions.push(("Terminating", ("True", "InstanceDeletionInProgress", message)));
     }
-    let stored = object.status.as_ref().map(pintle_model::Json::to_value).unwrap_or_default();
+    let stored = object.status.as_ref().map(Json::to_value).unwrap_or_default();
     let now = hands.now().seconds();
     let conditions: Vec<Value> =
         conditions.into_iter().map(|(kind, found)| condition(&stored, kind, found, &now)).collect();

@@ -1,14 +1,15 @@
 //! Reads the log, and keeps everything that is derived from it up to date.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use pintle_model::{GroupResource, Object, ObjectKey, ObjectName, Revision, Uid};
-use pintle_store::{Event, ListQuery, TailQuery};
+use pintle_store::{Event, ListQuery, Page, TailQuery};
 
 use super::definitions::Definitions;
+use super::owners::Owners;
 use super::todo::{Task, Todo};
-use super::{NAMESPACES, declares_kinds};
+use super::worker::RETRY_AFTER;
+use super::{NAMESPACES, declares_kinds, namespace_key};
 use crate::Refusal;
 use crate::access::{RULE_RESOURCES, are_rules};
 use crate::engine::Shared;
@@ -24,41 +25,19 @@ pub(crate) struct Work {
     owners: Mutex<Owners>,
 }
 
-/// Which objects name an owner, by its uid.
-#[derive(Debug, Default)]
-struct Owners {
-    dependents: HashMap<Uid, BTreeSet<ObjectKey>>,
-}
-
 impl Work {
     /// The objects that name `owner`.
     pub(crate) fn dependents(&self, owner: &Uid) -> Vec<ObjectKey> {
-        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        owners.dependents.get(owner).into_iter().flatten().cloned().collect()
+        self.owners().dependents(owner)
     }
 
-    fn index(&self, before: Option<&Object>, after: Option<&Object>) {
-        let uids = |object: Option<&Object>| -> BTreeSet<Uid> {
-            let owners = object.into_iter().flat_map(|object| &object.metadata.owner_references);
-            owners.map(|owner| owner.uid.clone()).collect()
-        };
-        let (before_uids, after_uids) = (uids(before), uids(after));
-        if before_uids == after_uids {
-            return;
-        }
-        let Some(key) = after.or(before).map(|object| object.key.clone()) else { return };
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        for gone in before_uids.difference(&after_uids) {
-            if let Some(keys) = owners.dependents.get_mut(gone) {
-                keys.remove(&key);
-                if keys.is_empty() {
-                    owners.dependents.remove(gone);
-                }
-            }
-        }
-        for new in after_uids.difference(&before_uids) {
-            owners.dependents.entry(new.clone()).or_default().insert(key.clone());
-        }
+    /// Whether the object with this uid is known to be gone. Uids never come back.
+    pub(crate) fn is_gone(&self, owner: &Uid) -> bool {
+        self.owners().is_gone(owner)
+    }
+
+    fn owners(&self) -> MutexGuard<'_, Owners> {
+        self.owners.lock().expect("nothing panics while it holds this lock")
     }
 }
 
@@ -79,21 +58,24 @@ impl Follower {
         Arc::clone(&self.work)
     }
 
-    /// Takes in everything that exists: definitions, then rules, then the objects of every kind.
+    /// Takes in everything that exists, instead of whatever was known before: definitions, then rules,
+    /// then the objects of every kind.
     pub(crate) async fn load(&mut self) -> Result<(), Refusal> {
         let newest = *self.shared.store.head().borrow();
         let definitions = self.everything(&GroupResource::from_text(super::DEFINITIONS)).await?;
-        for definition in &definitions {
-            self.work.definitions.put(definition);
-        }
+        self.work.definitions.replace(&definitions);
         self.serve_definitions();
         self.rebuild_rules().await?;
-        let catalog = self.shared.catalog();
-        for served in catalog.iter() {
+        let mut owners = Owners::default();
+        let mut found = Vec::new();
+        for served in self.shared.catalog().iter() {
             for object in self.everything(&served.resource()).await? {
-                self.take_in(None, Some(&object));
+                owners.index(None, Some(&object));
+                found.extend(tasks(&object));
             }
         }
+        *self.work.owners() = owners;
+        self.note_all(found);
         self.cursor = newest;
         self.shared.followed(newest);
         Ok(())
@@ -105,17 +87,19 @@ impl Follower {
         let mut head = self.shared.store.head();
         head.mark_changed();
         while head.changed().await.is_ok() {
-            if let Err(error) = self.catch_up().await {
+            while let Err(error) = self.catch_up().await {
                 tracing::error!(?error, "the log could not be followed; loading everything anew");
                 if let Err(error) = self.load().await {
-                    tracing::error!(?error, "loading failed too");
+                    tracing::error!(?error, "loading failed too; will be tried again");
+                    tokio::time::sleep(RETRY_AFTER).await;
                 }
             }
         }
     }
 
     async fn catch_up(&mut self) -> Result<(), Refusal> {
-        loop {
+        let newest = *self.shared.store.head().borrow();
+        while self.cursor < newest {
             let query = TailQuery { resource: None, after: self.cursor, limit: BATCH };
             let tail = self.shared.store.tail(query).await?;
             let mut kinds = false;
@@ -131,77 +115,77 @@ impl Follower {
             if rules || kinds {
                 self.rebuild_rules().await?;
             }
-            let more = tail.events.len() == BATCH;
             self.cursor = tail.up_to;
             self.shared.followed(tail.up_to);
-            if !more {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
-    /// Notes what one event leads to. True when it changes which kinds are served.
+    /// Takes in one event. True when it changes which kinds are served.
     fn see(&self, event: &Event) -> bool {
         let after = (!event.removed).then_some(&*event.object);
         let before = event.before.as_deref().or(event.removed.then_some(&*event.object));
-        self.take_in(before, after);
-        let resource = &event.object.key.resource;
-        if declares_kinds(resource) {
+        let declares = declares_kinds(&event.object.key.resource);
+        if declares {
             match after {
                 Some(definition) => self.work.definitions.put(definition),
                 None => self.work.definitions.remove(&event.object.key.name.name),
             }
-            return true;
         }
-        false
+        self.work.owners().index(before, after);
+        match (before, after) {
+            (before, Some(object)) => {
+                self.note_all(tasks(object));
+                if let Some(before) = before
+                    && before.metadata.owner_references != object.metadata.owner_references
+                {
+                    self.release_owners(before);
+                }
+            }
+            (Some(gone), None) => self.see_gone(gone),
+            (None, None) => {}
+        }
+        declares
+    }
+
+    /// An object has gone: what it owned, what owned it, and what contained it may have waited.
+    fn see_gone(&self, gone: &Object) {
+        let todo = &self.work.todo;
+        for dependent in self.work.owners().mark_gone(gone.uid()) {
+            todo.note(Task::Collect(dependent));
+        }
+        self.release_owners(gone);
+        if let Some(namespace) = gone.key.namespace().map(namespace_key)
+            && let Some(found) = self.shared.store.peek(&namespace)
+            && found.metadata.is_terminating()
+        {
+            todo.note(Task::Namespace(namespace));
+        }
+        if let Some(definition) = self.work.definitions.terminating(gone.key.resource.as_str()) {
+            todo.note(Task::Definition(definition));
+        }
+    }
+
+    fn note_all(&self, tasks: impl IntoIterator<Item = Task>) {
+        for task in tasks {
+            self.work.todo.note(task);
+        }
+    }
+
+    /// The owners that an object names no more may have waited for it.
+    fn release_owners(&self, before: &Object) {
+        let catalog = self.shared.catalog();
+        for owner in &before.metadata.owner_references {
+            if let Some(key) = super::garbage::owner_key(&catalog, &before.key, owner) {
+                self.work.todo.note(Task::Release(key));
+            }
+        }
     }
 
     fn serve_definitions(&self) {
         for key in self.work.definitions.serve(&self.shared) {
             self.work.todo.note(Task::Definition(key));
         }
-    }
-
-    fn take_in(&self, before: Option<&Object>, after: Option<&Object>) {
-        self.work.index(before, after);
-        let todo = &self.work.todo;
-        match (before, after) {
-            (_, Some(object)) => {
-                if object.key.resource.as_str() == NAMESPACES {
-                    todo.note(Task::Namespace(object.key.clone()));
-                }
-                if !object.metadata.owner_references.is_empty() {
-                    todo.note(Task::Collect(object.key.clone()));
-                }
-                if object.metadata.is_terminating() {
-                    todo.note(Task::Release(object.key.clone()));
-                }
-            }
-            (Some(gone), None) => self.see_gone(gone),
-            (None, None) => {}
-        }
-    }
-
-    /// An object has gone: what it owned, what owned it, and what contained it may have waited.
-    fn see_gone(&self, gone: &Object) {
-        let todo = &self.work.todo;
-        for dependent in self.work.dependents(gone.uid()) {
-            todo.note(Task::Collect(dependent));
-        }
-        let catalog = self.shared.catalog();
-        for owner in &gone.metadata.owner_references {
-            if let Some(key) = super::garbage::owner_key(&catalog, &gone.key, owner) {
-                todo.note(Task::Release(key));
-            }
-        }
-        if let Some(namespace) = gone.key.namespace() {
-            todo.note(Task::Namespace(super::namespace_key(namespace)));
-        }
-        todo.note(Task::Definition(ObjectKey::new(
-            GroupResource::from_text(super::DEFINITIONS),
-            "",
-            gone.key.resource.as_str(),
-        )));
     }
 
     async fn rebuild_rules(&self) -> Result<(), Refusal> {
@@ -217,28 +201,43 @@ impl Follower {
     }
 
     async fn everything(&self, resource: &GroupResource) -> Result<Vec<Arc<Object>>, Refusal> {
-        everything(&self.shared, resource, None).await
+        let mut found: Vec<Arc<Object>> = Vec::new();
+        let mut at = None;
+        loop {
+            let after = found.last().map(|object| &object.key.name);
+            let page = page(&self.shared, resource, None, after, at).await?;
+            at = Some(page.revision);
+            found.extend(page.objects);
+            if !page.more {
+                return Ok(found);
+            }
+        }
     }
 }
 
-/// All objects of a resource, in one namespace or in all of them.
-pub(super) async fn everything(
+/// What there is to do about an object as it is.
+fn tasks(object: &Object) -> impl Iterator<Item = Task> {
+    let Object { key, metadata, .. } = object;
+    let place = key.resource.as_str() == NAMESPACES;
+    let owned = !metadata.owner_references.is_empty();
+    let task = |applies: bool, task: fn(ObjectKey) -> Task| applies.then(|| task(key.clone()));
+    [
+        task(place, Task::Namespace),
+        task(owned, Task::Collect),
+        task(metadata.is_terminating(), Task::Release),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// One page of the objects of a resource, in one namespace or in all of them.
+pub(super) async fn page(
     shared: &Shared,
     resource: &GroupResource,
     namespace: Option<&str>,
-) -> Result<Vec<Arc<Object>>, Refusal> {
-    let mut found: Vec<Arc<Object>> = Vec::new();
-    let mut after: Option<ObjectName> = None;
-    let mut at = None;
-    loop {
-        let limit = shared.limits.list_page;
-        let query = ListQuery { resource, namespace, after: after.as_ref(), limit, at };
-        let page = shared.store.list(query).await?;
-        at = Some(page.revision);
-        after = page.objects.last().map(|object| object.key.name.clone());
-        found.extend(page.objects);
-        if !page.more {
-            return Ok(found);
-        }
-    }
+    after: Option<&ObjectName>,
+    at: Option<Revision>,
+) -> Result<Page, Refusal> {
+    let limit = shared.limits.list_page;
+    Ok(shared.store.list(ListQuery { resource, namespace, after, limit, at }).await?)
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use pintle_model::{Object, ObjectKey, OwnerReference, Scope};
-use pintle_rules::{DeleteOptions, FOREGROUND_FINALIZER, ORPHAN_FINALIZER, Propagation};
-use serde_json::json;
+use pintle_rules::{FOREGROUND_FINALIZER, ORPHAN_FINALIZER, Propagation};
 
+use super::todo::Task;
 use super::worker::Hands;
 use crate::{Catalog, Refusal};
 
@@ -38,40 +38,77 @@ pub(super) fn owner_key(
 /// Deletes an object whose owners are all gone; of the others, forgets the owners that are.
 pub(super) async fn collect(hands: &Hands, key: &ObjectKey) -> Result<(), Refusal> {
     let Some(object) = hands.peek(key) else { return Ok(()) };
-    let owners = &object.metadata.owner_references;
-    let states: Vec<Owner> = owners.iter().map(|owner| state(hands, key, owner)).collect();
+    if object.metadata.is_terminating() {
+        return Ok(());
+    }
+    let mut states = Vec::new();
+    for owner in &object.metadata.owner_references {
+        states.push(state(hands, key, owner).await?);
+    }
     let any = |state| states.contains(&state);
-    if owners.is_empty()
-        || object.metadata.is_terminating()
-        || !(any(Owner::Gone) || any(Owner::Waiting))
-    {
+    if !any(Owner::Gone) && !any(Owner::Waiting) {
         return Ok(());
     }
     if any(Owner::Solid) {
         return keep_solid(hands, &object, &states).await;
     }
-    let propagation =
-        if any(Owner::Waiting) { Propagation::Foreground } else { Propagation::Background };
-    let has_dependents = !hands.work.dependents(object.uid()).is_empty();
-    let propagation = if has_dependents { propagation } else { Propagation::Background };
-    hands.delete(&object, DeleteOptions { propagation }).await
+    let propagation = if any(Owner::Waiting) {
+        before_its_owner(hands, &object).await?
+    } else {
+        Propagation::Background
+    };
+    if !hands.delete_version(&object, propagation).await? {
+        // Somebody wrote it meanwhile, and may have changed its owners.
+        hands.work.todo.note(Task::Collect(key.clone()));
+    }
+    Ok(())
 }
 
 async fn keep_solid(hands: &Hands, object: &Object, states: &[Owner]) -> Result<(), Refusal> {
     let owners = object.metadata.owner_references.iter().zip(states);
-    let kept: Vec<_> =
-        owners.filter(|(_, state)| **state == Owner::Solid).map(|(owner, _)| owner).collect();
-    hands.merge_metadata(object, json!({ "ownerReferences": kept })).await
+    let solid = owners.filter(|(_, state)| **state == Owner::Solid);
+    let kept: Vec<_> = solid.map(|(owner, _)| owner.clone()).collect();
+    hands.put_owners(object, &kept).await
 }
 
-fn state(hands: &Hands, owned: &ObjectKey, owner: &OwnerReference) -> Owner {
-    let Some(key) = owner_key(&hands.catalog(), owned, owner) else { return Owner::Solid };
-    match hands.peek(&key) {
-        Some(found) if *found.uid() != owner.uid => Owner::Gone,
+/// How an object goes whose owner waits for it: after what it owns itself. Where owners go round in
+/// a circle, somebody has to stop being waited for.
+async fn before_its_owner(hands: &Hands, object: &Object) -> Result<Propagation, Refusal> {
+    let dependents = hands.work.dependents(object.uid());
+    if dependents.is_empty() {
+        return Ok(Propagation::Background);
+    }
+    let waits =
+        |key: &ObjectKey| hands.peek(key).is_some_and(|it| waits(&it, FOREGROUND_FINALIZER));
+    if dependents.iter().any(waits) && blocks_any(object) {
+        let mut owners = object.metadata.owner_references.clone();
+        for owner in &mut owners {
+            owner.block_owner_deletion = Some(false);
+        }
+        hands.put_owners(object, &owners).await?;
+    }
+    Ok(Propagation::Foreground)
+}
+
+fn blocks_any(object: &Object) -> bool {
+    object.metadata.owner_references.iter().any(|owner| owner.block_owner_deletion == Some(true))
+}
+
+async fn state(hands: &Hands, owned: &ObjectKey, owner: &OwnerReference) -> Result<Owner, Refusal> {
+    if hands.work.is_gone(&owner.uid) {
+        return Ok(Owner::Gone);
+    }
+    let Some(key) = owner_key(&hands.catalog(), owned, owner) else { return Ok(Owner::Solid) };
+    let is_owner = |found: &Arc<Object>| *found.uid() == owner.uid;
+    let found = match hands.peek(&key).filter(is_owner) {
+        Some(found) => Some(found),
+        None => hands.get(&key).await?.filter(is_owner),
+    };
+    Ok(match found {
         Some(found) if waits(&found, FOREGROUND_FINALIZER) => Owner::Waiting,
         Some(_) => Owner::Solid,
         None => Owner::Gone,
-    }
+    })
 }
 
 fn waits(object: &Object, finalizer: &str) -> bool {
@@ -92,32 +129,35 @@ pub(super) async fn release(hands: &Hands, key: &ObjectKey) -> Result<(), Refusa
 }
 
 async fn orphan(hands: &Hands, owner: &Arc<Object>) -> Result<(), Refusal> {
-    for dependent in hands.work.dependents(owner.uid()) {
-        let Some(dependent) = hands.peek(&dependent) else { continue };
+    let dependents = hands.work.dependents(owner.uid());
+    let owned =
+        || dependents.iter().filter_map(|key| hands.peek(key)).filter(|it| names(it, owner));
+    for dependent in owned() {
         let owners = dependent.metadata.owner_references.iter();
-        let kept: Vec<_> = owners.filter(|reference| reference.uid != *owner.uid()).collect();
-        if kept.len() < dependent.metadata.owner_references.len() {
-            hands.merge_metadata(&dependent, json!({ "ownerReferences": kept })).await?;
-        }
+        let kept: Vec<_> =
+            owners.filter(|reference| reference.uid != *owner.uid()).cloned().collect();
+        hands.put_owners(&dependent, &kept).await?;
     }
-    // Somebody may have written one of them in between: then it is looked at once more.
-    let owned = |key: &ObjectKey| {
-        let owners = hands.peek(key).map(|dependent| dependent.metadata.owner_references.clone());
-        owners.is_some_and(|owners| owners.iter().any(|owner_ref| owner_ref.uid == *owner.uid()))
-    };
-    if hands.work.dependents(owner.uid()).iter().any(owned) {
-        return Err(Refusal::Contended);
+    if owned().next().is_some() {
+        // Somebody changed its owners meanwhile.
+        hands.work.todo.note(Task::Release(owner.key.clone()));
+        return Ok(());
     }
-    hands.remove_finalizer(&owner.key, ORPHAN_FINALIZER).await
+    hands.remove_finalizer(owner, ORPHAN_FINALIZER).await
 }
 
 async fn wait_for_dependents(hands: &Hands, owner: &Arc<Object>) -> Result<(), Refusal> {
     let mut blocked = false;
-    for dependent in hands.work.dependents(owner.uid()) {
-        collect(hands, &dependent).await?;
-        blocked |= hands.peek(&dependent).is_some_and(|dependent| blocks(&dependent, owner));
+    for key in hands.work.dependents(owner.uid()) {
+        let Some(dependent) = hands.peek(&key) else { continue };
+        hands.work.todo.note(Task::Collect(key));
+        blocked |= blocks(&dependent, owner);
     }
-    if blocked { Ok(()) } else { hands.remove_finalizer(&owner.key, FOREGROUND_FINALIZER).await }
+    if blocked { Ok(()) } else { hands.remove_finalizer(owner, FOREGROUND_FINALIZER).await }
+}
+
+fn names(dependent: &Object, owner: &Object) -> bool {
+    dependent.metadata.owner_references.iter().any(|reference| reference.uid == *owner.uid())
 }
 
 fn blocks(dependent: &Object, owner: &Object) -> bool {

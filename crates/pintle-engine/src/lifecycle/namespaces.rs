@@ -17,12 +17,11 @@ pub(super) async fn look_after(hands: &Hands, key: &ObjectKey) -> Result<(), Ref
     if !namespace.metadata.finalizers.iter().any(|name| name == finalizer) {
         return Ok(());
     }
-    let catalog = hands.catalog();
-    let mut left = 0;
-    for served in catalog.iter() {
+    let mut empty = true;
+    for served in hands.catalog().iter() {
         if served.definition.kind.scope == Scope::Namespaced {
-            left += hands.delete_all(&served.resource(), Some(&key.name.name)).await?;
+            empty &= hands.delete_all(&served.resource(), Some(&key.name.name)).await?;
         }
     }
-    if left == 0 { hands.remove_finalizer(key, finalizer).await } else { Ok(()) }
+    if empty { hands.remove_finalizer(&namespace, finalizer).await } else { Ok(()) }
 }

@@ -1,13 +1,13 @@
-//! What there is to do: a set, so that a thing noted twice is done once.
+//! What there is to do: a queue in which a thing noted twice stands once.
 
-use std::collections::BTreeSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 
 use pintle_model::ObjectKey;
 use tokio::sync::Notify;
 
 /// One thing to look after. Doing it again when it is done already changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Task {
     /// Write what became of a definition, or clean up after it.
     Definition(ObjectKey),
@@ -19,31 +19,61 @@ pub(crate) enum Task {
     Release(ObjectKey),
 }
 
-/// Tasks that were noted and not yet taken.
+/// Tasks that were noted, in that order, and those that are being done. What is noted while it is
+/// being done is done once more, and never by two at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Todo {
-    tasks: Mutex<BTreeSet<Task>>,
+    queue: Mutex<Queue>,
     noted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    ready: VecDeque<Task>,
+    noted: HashSet<Task>,
+    taken: HashSet<Task>,
 }
 
 impl Todo {
     pub(crate) fn note(&self, task: Task) {
-        self.lock().insert(task);
-        self.noted.notify_one();
+        let mut queue = self.lock();
+        if queue.noted.insert(task.clone()) && !queue.taken.contains(&task) {
+            queue.ready.push_back(task);
+            self.noted.notify_one();
+        }
     }
 
-    /// Waits for something to do, and takes it.
+    /// Waits for something to do, and takes it. Cancel-safe.
     pub(crate) async fn take(&self) -> Task {
         loop {
             let noted = self.noted.notified();
-            if let Some(task) = self.lock().pop_first() {
+            if let Some(task) = self.lock().take() {
                 return task;
             }
             noted.await;
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<Task>> {
-        self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Says that a task is no longer being done.
+    pub(crate) fn done(&self, task: &Task) {
+        let mut queue = self.lock();
+        queue.taken.remove(task);
+        if queue.noted.contains(task) {
+            queue.ready.push_back(task.clone());
+            self.noted.notify_one();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl Queue {
+    fn take(&mut self) -> Option<Task> {
+        let task = self.ready.pop_front()?;
+        self.noted.remove(&task);
+        self.taken.insert(task.clone());
+        Some(task)
     }
 }

@@ -4,20 +4,28 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pintle_authz::{MASTERS, RuleBook, User};
-use pintle_model::{GroupResource, Object, ObjectKey, Timestamp};
+use pintle_model::{GroupResource, Object, ObjectKey, OwnerReference, Timestamp};
 use pintle_rules::{
     Conduct, DeleteOptions, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
-    MetadataMode, Patch, PatchFormat, PatchRoot, Precondition, Refusal as RulesRefusal,
+    MetadataMode, Patch, PatchError, PatchFormat, PatchRoot, Precondition, Propagation,
+    Refusal as RulesRefusal,
 };
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
-use super::follower::{Work, everything};
+use super::follower::{Work, page};
 use super::todo::Task;
 use super::{definitions, garbage, namespaces};
 use crate::{Engine, Refusal, Write, Written};
 
 /// What failed is tried again after this time.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// So many tasks are done at once, so that a long one does not hold up the others.
+const TASKS_MAX: usize = 16;
+
+/// So many objects are deleted at once by one task: enough to share the flushes to the disk.
+const DELETES_MAX: usize = 32;
 
 /// Works the list off, until the engine is gone.
 #[derive(Debug)]
@@ -32,35 +40,46 @@ impl Worker {
     }
 
     pub(crate) async fn run(self) {
+        let mut running = JoinSet::new();
         loop {
-            let task = self.work.todo.take().await;
-            let Some(engine) = self.engine.upgrade() else { return };
-            let hands = Hands { engine, work: Arc::clone(&self.work) };
-            if let Err(refusal) = hands.carry_out(&task).await {
-                tracing::warn!(?task, ?refusal, "will be tried again");
-                self.again_later(task);
+            tokio::select! {
+                task = self.work.todo.take(), if running.len() < TASKS_MAX => {
+                    let Some(engine) = self.engine.upgrade() else { return };
+                    let hands = Hands { engine, work: Arc::clone(&self.work) };
+                    running.spawn(hands.see_to(task));
+                }
+                Some(ended) = running.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a task of the lifecycle broke off");
+                    }
+                }
             }
         }
-    }
-
-    fn again_later(&self, task: Task) {
-        let work = Arc::clone(&self.work);
-        // Short-lived and harmless when it outlives the engine: it notes a task nobody takes.
-        drop(tokio::spawn(async move {
-            tokio::time::sleep(RETRY_AFTER).await;
-            work.todo.note(task);
-        }));
     }
 }
 
 /// What the lifecycle reads and writes with: the engine, as a caller who may do everything.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Hands {
     engine: Arc<Engine>,
     pub(super) work: Arc<Work>,
 }
 
 impl Hands {
+    /// Carries a task out. One that fails keeps its place among those being done until it is time
+    /// to try again.
+    async fn see_to(self, task: Task) {
+        if let Err(refusal) = self.carry_out(&task).await {
+            if refusal == Refusal::ShuttingDown {
+                return;
+            }
+            tracing::warn!(?task, ?refusal, "will be tried again");
+            tokio::time::sleep(RETRY_AFTER).await;
+            self.work.todo.note(task.clone());
+        }
+        self.work.todo.done(&task);
+    }
+
     async fn carry_out(&self, task: &Task) -> Result<(), Refusal> {
         match task {
             Task::Definition(key) => definitions::look_after(self, key).await,
@@ -74,6 +93,11 @@ impl Hands {
         self.engine.store().peek(key)
     }
 
+    /// What the store itself says: for verdicts that cannot be taken back.
+    pub(super) async fn get(&self, key: &ObjectKey) -> Result<Option<Arc<Object>>, Refusal> {
+        Ok(self.engine.store().get(key).await?)
+    }
+
     pub(super) fn catalog(&self) -> Arc<crate::Catalog> {
         self.engine.catalog()
     }
@@ -85,89 +109,133 @@ impl Hands {
     /// Makes this the status of an object, if it is still there.
     pub(super) async fn write_status(&self, key: &ObjectKey, status: Value) -> Result<(), Refusal> {
         let document = Document { status: Some(status), ..Document::default() };
-        self.write(key, Lane::Status, Edit::Replace(document), Precondition::default()).await
+        let edit = Edit::Replace(document);
+        self.write(key, Lane::Status, edit, Precondition::default()).await.map(drop)
     }
 
     /// Takes one finalizer off an object, if it is still there.
     pub(super) async fn remove_finalizer(
         &self,
-        key: &ObjectKey,
+        object: &Object,
         finalizer: &str,
     ) -> Result<(), Refusal> {
-        let Some(object) = self.peek(key) else { return Ok(()) };
-        let rest: Vec<&String> =
-            object.metadata.finalizers.iter().filter(|name| *name != finalizer).collect();
-        self.merge_metadata(&object, json!({ "finalizers": rest })).await
+        let all = &object.metadata.finalizers;
+        let rest: Vec<&String> = all.iter().filter(|name| *name != finalizer).collect();
+        self.swap(object, "finalizers", json!(all), json!(rest)).await
     }
 
-    /// Merges into the metadata of exactly this version of an object.
-    pub(super) async fn merge_metadata(
+    /// Makes these the owners of an object.
+    pub(super) async fn put_owners(
         &self,
         object: &Object,
-        metadata: Value,
+        owners: &[OwnerReference],
     ) -> Result<(), Refusal> {
-        let document = json!({ "metadata": metadata });
-        let patch = Patch::parse(PatchFormat::Merge, &document)
+        let all = json!(object.metadata.owner_references);
+        self.swap(object, "ownerReferences", all, json!(owners)).await
+    }
+
+    /// Replaces one field of metadata if it still is what it was, whatever else was written to the
+    /// object meanwhile. If it is not, then the log brings the task back.
+    async fn swap(
+        &self,
+        object: &Object,
+        field: &str,
+        was: Value,
+        becomes: Value,
+    ) -> Result<(), Refusal> {
+        let path = format!("/metadata/{field}");
+        let document = json!([
+            {"op": "test", "path": &path, "value": was},
+            {"op": "replace", "path": &path, "value": becomes},
+        ]);
+        let patch = Patch::parse(PatchFormat::Json, &document)
             .map_err(|error| Refusal::Internal(error.to_string()))?;
         let edit = Edit::Patch(patch, PatchRoot::Object);
-        self.write(&object.key, Lane::Main, edit, exactly(object)).await
+        self.write(&object.key, Lane::Main, edit, this(object)).await.map(drop)
     }
 
-    /// Deletes exactly this object, whatever was written to it meanwhile.
-    pub(super) async fn delete(
+    /// Deletes this object, whatever was written to it meanwhile.
+    pub(super) async fn delete(&self, object: &Object) -> Result<(), Refusal> {
+        let edit = Edit::Delete(DeleteOptions::default());
+        self.write(&object.key, Lane::Main, edit, this(object)).await.map(drop)
+    }
+
+    /// Deletes exactly this version of an object. False when somebody wrote it meanwhile.
+    pub(super) async fn delete_version(
         &self,
         object: &Object,
-        options: DeleteOptions,
-    ) -> Result<(), Refusal> {
-        let precondition =
-            Precondition { uid: Some(object.uid().clone()), ..Precondition::default() };
-        self.write(&object.key, Lane::Main, Edit::Delete(options), precondition).await
+        propagation: Propagation,
+    ) -> Result<bool, Refusal> {
+        let precondition = Precondition { revision: Some(object.revision), ..this(object) };
+        let edit = Edit::Delete(DeleteOptions { propagation });
+        self.write(&object.key, Lane::Main, edit, precondition).await
     }
 
-    /// Asks all objects of a resource to go, and says how many are still there.
+    /// Asks all objects of a resource to go, and says whether they have. The resource or namespace
+    /// must be closed to creates already.
     pub(super) async fn delete_all(
         &self,
         resource: &GroupResource,
         namespace: Option<&str>,
-    ) -> Result<usize, Refusal> {
+    ) -> Result<bool, Refusal> {
+        self.engine.turns().closed().await;
         let shared = self.engine.shared();
-        for object in everything(shared, resource, namespace).await? {
-            if !object.metadata.is_terminating() {
-                self.delete(&object, DeleteOptions::default()).await?;
+        let mut after = None;
+        loop {
+            let page = page(shared, resource, namespace, after.as_ref(), None).await?;
+            after = page.objects.last().map(|object| object.key.name.clone());
+            self.delete_each(page.objects).await?;
+            if !page.more {
+                break;
             }
         }
-        Ok(everything(shared, resource, namespace).await?.len())
+        Ok(page(shared, resource, namespace, None, None).await?.objects.is_empty())
     }
 
-    /// Writes as the server itself. That the object is gone, or was written meanwhile, is no fault:
-    /// the log brings the task back.
+    async fn delete_each(&self, objects: Vec<Arc<Object>>) -> Result<(), Refusal> {
+        let mut deleting: JoinSet<Result<(), Refusal>> = JoinSet::new();
+        let mut objects = objects.into_iter().filter(|object| !object.metadata.is_terminating());
+        loop {
+            while deleting.len() < DELETES_MAX
+                && let Some(object) = objects.next()
+            {
+                let hands = self.clone();
+                deleting.spawn(async move { hands.delete(&object).await });
+            }
+            match deleting.join_next().await {
+                None => return Ok(()),
+                Some(Ok(deleted)) => deleted?,
+                Some(Err(error)) => return Err(Refusal::Internal(error.to_string())),
+            }
+        }
+    }
+
+    /// Writes as the server itself. That the object is gone is no fault; false says that somebody
+    /// was first with it.
     async fn write(
         &self,
         key: &ObjectKey,
         lane: Lane,
         edit: Edit,
         precondition: Precondition,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let intent = Intent { lane, edit, precondition, conduct: CONDUCT, manager: MANAGER.into() };
         match self.engine.write_as_server(key, intent).await {
             Ok(_)
-            | Err(Refusal::Rules(
-                RulesRefusal::NotFound
-                | RulesRefusal::Conflict(_)
-                | RulesRefusal::UidMismatch { .. },
-            )) => Ok(()),
+            | Err(Refusal::Rules(RulesRefusal::NotFound | RulesRefusal::UidMismatch { .. })) => {
+                Ok(true)
+            }
+            Err(Refusal::Rules(
+                RulesRefusal::Conflict(_) | RulesRefusal::Patch(PatchError::TestFailed { .. }),
+            )) => Ok(false),
             Err(refusal) => Err(refusal),
         }
     }
 }
 
-/// The precondition that nobody wrote since.
-fn exactly(object: &Object) -> Precondition {
-    Precondition {
-        uid: Some(object.uid().clone()),
-        revision: Some(object.revision),
-        ..Precondition::default()
-    }
+/// The precondition that it is this object, in whatever version.
+fn this(object: &Object) -> Precondition {
+    Precondition { uid: Some(object.uid().clone()), ..Precondition::default() }
 }
 
 const MANAGER: &str = "pintle";
