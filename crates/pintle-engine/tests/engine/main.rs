@@ -1,0 +1,16 @@
+//! The engine over a store in memory, with a clock and a source of chance that the tests own.
+
+#![cfg(test)]
+
+mod contention;
+mod definitions;
+mod double;
+mod faults;
+mod garbage;
+mod namespaces;
+mod reads;
+mod rights;
+mod watch_properties;
+mod watches;
+mod world;
+mod writes;

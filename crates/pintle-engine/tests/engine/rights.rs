@@ -1,0 +1,127 @@
+//! The rules in force: when a write to one of their objects has returned, it counts.
+
+use std::sync::Arc;
+
+use pintle_authz::User;
+use pintle_engine::{Refusal, Start, Watch};
+use pintle_model::{GroupResource, ObjectKey};
+use serde_json::json;
+
+use crate::world::{
+    Terms, Want, World, crd, create, definition, delete, device, merge, report, user,
+};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+fn role() -> ObjectKey {
+    ObjectKey::new(GroupResource::new(RBAC, "roles"), "lab", "watcher")
+}
+
+fn binding() -> ObjectKey {
+    ObjectKey::new(GroupResource::new(RBAC, "rolebindings"), "lab", "watcher")
+}
+
+fn rules(verbs: &[&str], resources: &[&str]) -> serde_json::Value {
+    json!({"rules": [{"apiGroups": ["infra.example.io"], "resources": resources, "verbs": verbs}]})
+}
+
+async fn bind(world: &World, who: &str) {
+    let document = json!({
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "watcher"},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": who}],
+    });
+    world.put(&binding(), create(document)).await;
+}
+
+async fn may(world: &World, who: &Arc<User>, want: Want) -> bool {
+    match world.write_as(who, &device("a"), want).await {
+        Ok(_) => true,
+        Err(Refusal::Forbidden(_)) => false,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn rights_are_in_force_when_their_write_returns() {
+    let world = World::new().await;
+    world.create("a", "red").await;
+    let alice = user("alice");
+    for round in 0..20 {
+        let up = || report(json!({"phase": round.to_string()}));
+        let patch = || merge(json!({"spec": {"size": round}}));
+        assert!(!may(&world, &alice, patch()).await);
+        world.put(&role(), create(rules(&["patch"], &["devices"]))).await;
+        assert!(!may(&world, &alice, patch()).await, "a role alone gives nothing");
+        bind(&world, "alice").await;
+        assert!(may(&world, &alice, patch()).await);
+        assert!(!may(&world, &alice, up()).await, "a right to the spec is none to the status");
+        world.put(&role(), merge(rules(&["update"], &["devices/status"]))).await;
+        assert!(may(&world, &alice, up()).await);
+        assert!(!may(&world, &alice, patch()).await, "nor the reverse");
+        world.put(&binding(), delete()).await;
+        assert!(!may(&world, &alice, up()).await);
+        world.put(&role(), delete()).await;
+    }
+}
+
+/// The default roles of the server cover every kind that is declared.
+#[tokio::test]
+async fn declared_kinds_come_with_their_roles() {
+    let world = World::new().await;
+    let bound = json!({
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "edit"},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": "alice"}],
+    });
+    let key = ObjectKey::new(GroupResource::new(RBAC, "rolebindings"), "lab", "editors");
+    world.put(&key, create(bound)).await;
+    world.declare(crd("gauges", "Gauge")).await;
+    let gauge = ObjectKey::new(GroupResource::new("infra.example.io", "gauges"), "lab", "a");
+    world.write_as(&user("alice"), &gauge, create(json!({}))).await.unwrap();
+    world.put(&definition("gauges.infra.example.io"), delete()).await;
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_the_right_to_it() {
+    let world = World::new().await;
+    world.put(&role(), create(rules(&["watch"], &["devices"]))).await;
+    bind(&world, "alice").await;
+    let alice = user("alice");
+    let watch = || {
+        let watch = Watch { selection: world.selection(Some("lab")), start: Start::WithState };
+        world.engine.rules().grant(&alice, watch).unwrap()
+    };
+    let mut open = world.engine.watch(vec![watch()]).await.unwrap();
+    assert_eq!(open.next().await.unwrap().len(), 1);
+    let granted_before = watch();
+
+    // A change of rules that leaves the right is no end.
+    world.put(&role(), merge(rules(&["watch", "list"], &["devices"]))).await;
+    world.create("a", "red").await;
+    assert_eq!(open.next().await.unwrap().len(), 1);
+
+    world.put(&binding(), delete()).await;
+    world.create("secret", "red").await;
+    let ended = open.next().await.unwrap_err();
+    assert!(matches!(ended, Refusal::Forbidden(_)), "{ended:?}");
+    // Nor does it help to have asked before, and to begin now.
+    let mut late = world.engine.watch(vec![granted_before]).await.unwrap();
+    let ended = late.next().await.unwrap_err();
+    assert!(matches!(ended, Refusal::Forbidden(_)), "{ended:?}");
+}
+
+/// A watch that waits is woken when its right goes.
+#[tokio::test]
+async fn a_waiting_watch_ends_with_the_right_to_it() {
+    let world = World::with(Terms::default()).await;
+    world.put(&role(), create(rules(&["watch"], &["devices"]))).await;
+    bind(&world, "alice").await;
+    let selection = world.selection(Some("lab"));
+    let watch = Watch { selection, start: Start::After(world.engine.newest()) };
+    let granted = world.engine.rules().grant(&user("alice"), watch).unwrap();
+    let mut watcher = world.engine.watch(vec![granted]).await.unwrap();
+    let waiting = tokio::spawn(async move { watcher.next().await });
+    tokio::task::yield_now().await;
+    world.put(&binding(), delete()).await;
+    let ended = waiting.await.unwrap().unwrap_err();
+    assert!(matches!(ended, Refusal::Forbidden(_)), "{ended:?}");
+}
