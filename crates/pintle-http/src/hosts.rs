@@ -3,7 +3,7 @@
 //! origins.
 
 use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Uri, Version};
 
 /// The request was meant for, or came from, somewhere else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,17 @@ pub struct ForeignHost {
     pub header: &'static str,
     /// What it says.
     pub value: String,
+}
+
+/// The request does not say which host it means, or says it more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a request of HTTP/1.1 has exactly one Host header")]
+pub struct NotOneHost;
+
+/// Refuses a request that could mean different hosts to different readers (RFC 9112, section 3.2).
+pub fn check_host(headers: &HeaderMap, version: Version) -> Result<(), NotOneHost> {
+    let one = headers.get_all(HOST).iter().count() == 1;
+    if one || version != Version::HTTP_11 { Ok(()) } else { Err(NotOneHost) }
 }
 
 /// Refuses a request whose `Host` or `Origin` is not this machine.

@@ -15,7 +15,7 @@ mod tokens;
 pub use body::{Body, BodyError, read_body};
 pub use caller::{Authentication, Caller, Unauthenticated, manager_of};
 pub use entity_tag::{EntityTags, InvalidEntityTag};
-pub use hosts::{ForeignHost, check_local};
+pub use hosts::{ForeignHost, NotOneHost, check_host, check_local};
 pub use refusals::{Answer, Subject, answer};
 pub use server::{Door, ServerLimits, serve};
 pub use tokens::{StaticTokens, TokenFileError};

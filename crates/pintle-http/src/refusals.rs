@@ -250,9 +250,6 @@ fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
             "CONDITION_NOT_FOUND",
             format!("{subject} has no condition {kind:?}"),
         ),
-        RulesRefusal::Terminating => {
-            Answer::of(StatusCode::CONFLICT, "TERMINATING", format!("{subject} is being deleted"))
-        }
     }
 }
 

@@ -119,6 +119,8 @@ async fn converse(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who has sent all there is to send may say so, and still wants the answer.
+        .half_close(true)
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.header_bytes_max)
         .max_headers(limits.headers_max)

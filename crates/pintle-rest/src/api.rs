@@ -10,7 +10,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use pintle_authz::Verb;
 use pintle_engine::{Engine, Served, ask_for};
-use pintle_http::{Authentication, Body, Caller, Door, check_local};
+use pintle_http::{Authentication, Body, Caller, Door, check_host, check_local};
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
 
@@ -41,7 +41,7 @@ impl Default for RestSettings {
             authentication: Authentication::None,
             require_status_precondition: false,
             body_bytes_max: 16 * 1024 * 1024,
-            body_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_mins(1),
             bookmark_interval: Duration::from_secs(30),
         }
     }
@@ -74,6 +74,7 @@ impl RestDoor {
         parts: &Parts,
         body: Incoming,
     ) -> Result<Response<Body>, Failure> {
+        check_host(&parts.headers, parts.version)?;
         if !self.settings.authentication.asks() {
             check_local(&parts.headers, &parts.uri).map_err(Failure::ForeignHost)?;
         }
@@ -81,13 +82,28 @@ impl RestDoor {
         if let Route::Fixed(page) = route {
             return reply::fixed(&self.engine, page, &parts.method);
         }
-        let caller = self.settings.authentication.identify(&parts.headers)?;
         let Route::Resource { name, place } = route else { return Err(Failure::NoSuchPath) };
-        let call = Call::new(&self, parts, caller, &name)?;
+        let caller = self.settings.authentication.identify(&parts.headers)?;
+        let stranger = caller.user.is_anonymous() && self.settings.authentication.asks();
+        let answered = self.on_resource(parts, body, caller, &name, place).await;
+        answered.map_err(|failure| {
+            if stranger && failure.tells_of_kinds() { Failure::LoginRequired } else { failure }
+        })
+    }
+
+    async fn on_resource(
+        self: &Arc<Self>,
+        parts: &Parts,
+        body: Incoming,
+        caller: Caller,
+        name: &str,
+        place: Place,
+    ) -> Result<Response<Body>, Failure> {
+        let call = Call::new(self, parts, caller, name)?;
         let (get, method) =
             (parts.method == Method::GET || parts.method == Method::HEAD, &parts.method);
         match (place, method) {
-            (Place::Collection, _) if get && call.query.watch => watch::watch(&self, call).await,
+            (Place::Collection, _) if get && call.query.watch => watch::watch(self, call).await,
             (Place::Collection, _) if get => read::list(call).await,
             (Place::Collection, &Method::POST) => write::create(call, body).await,
             (Place::Object(id), _) if get => read::get(call, &id, false).await,
@@ -135,9 +151,12 @@ impl<'a> Call<'a> {
         caller: Caller,
         name: &str,
     ) -> Result<Self, Failure> {
-        let served = find_kind(door, name, &caller)?;
-        let version = reply::negotiate(&served, &parts.headers)?;
         let query = Query::parse(parts.uri.query())?;
+        let served = find_kind(door, name)?;
+        let version = reply::negotiate(&served, &parts.headers)?;
+        if served.definition.kind.scope == Scope::Cluster && query.namespace.is_some() {
+            return Err(Failure::NotNamespaced { resource: served.resource() });
+        }
         Ok(Self { door, parts, caller, query, served, version })
     }
 
@@ -198,7 +217,7 @@ fn looks_like_uid(id: &str, kind: &str) -> bool {
 }
 
 /// The kind that a path names: by its plural, or by plural and group where two groups share one.
-fn find_kind(door: &RestDoor, name: &str, caller: &Caller) -> Result<Arc<Served>, Failure> {
+fn find_kind(door: &RestDoor, name: &str) -> Result<Arc<Served>, Failure> {
     let catalog = door.engine.catalog();
     let found = if let Some((plural, group)) = name.split_once('.') {
         let group = if group == "core" { "" } else { group };
@@ -212,9 +231,7 @@ fn find_kind(door: &RestDoor, name: &str, caller: &Caller) -> Result<Arc<Served>
         }
         first
     };
-    found.ok_or_else(|| {
-        Failure::unknown_kind(name, &caller.user, door.settings.authentication.asks())
-    })
+    found.ok_or_else(|| Failure::UnknownKind { name: name.chars().take(128).collect() })
 }
 
 /// The name of a kind that always works, as a path.

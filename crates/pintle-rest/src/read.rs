@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, ETAG, IF_MATCH, IF_NONE_MATCH, LINK};
 use http::{HeaderName, Response, StatusCode};
-use pintle_authz::{Granted, Reach, Subresource, Verb};
+use pintle_authz::{Forbidden, Granted, Reach, Subresource, Verb};
 use pintle_engine::{Get, List, Listed, Refusal, Selection, Served};
 use pintle_http::{Body, EntityTags, Subject};
 use pintle_model::Object;
@@ -25,10 +25,12 @@ impl Call<'_> {
         Subject { resource: self.resource(), name: id.to_owned() }
     }
 
-    pub(crate) fn refused(&self, refusal: Refusal, id: &str) -> Failure {
-        let unknown = self.caller.user.is_anonymous() && self.door.settings.authentication.asks();
-        if unknown && matches!(refusal, Refusal::Forbidden(_)) {
-            return Failure::LoginRequired;
+    pub(crate) fn refused(&self, mut refusal: Refusal, id: &str) -> Failure {
+        if let Refusal::Forbidden(forbidden) = &mut refusal {
+            if self.caller.user.is_anonymous() && self.door.settings.authentication.asks() {
+                return Failure::LoginRequired;
+            }
+            tell_only_what_was_asked(forbidden, id);
         }
         Failure::Refused(Box::new(Refused {
             refusal,
@@ -36,6 +38,16 @@ impl Call<'_> {
             by_header: false,
             current: None,
         }))
+    }
+}
+
+/// Who asked with a uid and may not look is refused in the same words whether or not there is such
+/// an object: not with its name and its namespace.
+fn tell_only_what_was_asked(forbidden: &mut Forbidden, id: &str) {
+    let ask = &mut *forbidden.ask;
+    if ask.name.as_deref().is_some_and(|name| name != id) {
+        ask.namespace = None;
+        ask.name = Some(id.into());
     }
 }
 
@@ -146,7 +158,7 @@ pub(crate) async fn list(call: Call<'_>) -> Result<Response<Body>, Failure> {
         .next
         .as_ref()
         .map(|after| ContinueToken { revision: listed.revision, after: after.clone() }.encode());
-    let mut response = array(call.served.clone(), call.version.clone(), listed);
+    let mut response = array(Arc::clone(&call.served), Arc::clone(&call.version), listed);
     reply::set(response.headers_mut(), RESOURCE_VERSION, &revision);
     if let Some(token) = next {
         reply::set(response.headers_mut(), LINK, &next_link(&call, &token));

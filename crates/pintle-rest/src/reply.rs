@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER, WARNING,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER, WARNING,
     WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use pintle_authz::User;
 use pintle_engine::{Engine, Refusal, Served};
 use pintle_http::{
-    Answer, Body, BodyError, ForeignHost, InvalidEntityTag, Subject, Unauthenticated, answer,
+    Answer, Body, BodyError, ForeignHost, InvalidEntityTag, NotOneHost, Subject, Unauthenticated,
+    answer,
 };
-use pintle_model::{InvalidRevision, InvalidSelector, Object};
+use pintle_model::{GroupResource, InvalidRevision, InvalidSelector, Object};
 use pintle_rules::{Conflict, Refusal as RulesRefusal};
 use pintle_schema::Version;
 use serde_json::{Map, Value, json};
@@ -179,6 +179,8 @@ pub(crate) enum Failure {
     LoginRequired,
     /// Two groups have a kind of this plural name.
     AmbiguousKind { plural: String, names: Vec<String> },
+    /// The objects of the kind are in no namespace, and one was named.
+    NotNamespaced { resource: GroupResource },
     /// The path exists, and cannot do this.
     MethodNotAllowed { allow: &'static str },
     /// The kind has no such version.
@@ -217,15 +219,20 @@ impl Failure {
         Self::BadRequest { message: message.into() }
     }
 
-    /// Where callers are asked who they are, strangers are not told which kinds there are.
-    pub(crate) fn unknown_kind(name: &str, user: &User, asks: bool) -> Self {
-        if user.is_anonymous() && asks {
-            Self::LoginRequired
-        } else {
-            Self::UnknownKind { name: name.chars().take(128).collect() }
-        }
+    /// Whether it says which kinds there are, and what they can do.
+    pub(crate) const fn tells_of_kinds(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownKind { .. }
+                | Self::AmbiguousKind { .. }
+                | Self::NotNamespaced { .. }
+                | Self::UnknownVersion { .. }
+                | Self::NoStatusSubresource { .. }
+                | Self::MethodNotAllowed { .. }
+        )
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table is read whole: one row a failure")]
     fn answer(&self) -> Answer {
         match self {
             Self::NoSuchPath => {
@@ -248,6 +255,14 @@ impl Failure {
                 StatusCode::NOT_FOUND,
                 "AMBIGUOUS_KIND",
                 format!("more than one group has {plural}; use {}", names.join(" or ")),
+            ),
+            Self::NotNamespaced { resource } => Answer::of(
+                StatusCode::BAD_REQUEST,
+                "BAD_REQUEST",
+                format!(
+                    "the objects of {resource} are in no namespace; leave the query parameter \
+                     \"namespace\" out"
+                ),
             ),
             Self::MethodNotAllowed { allow } => Answer::of(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -337,7 +352,7 @@ impl Refused {
         let mut put = |name: &str, value: Value| details.insert(name.to_owned(), value);
         match &self.refusal {
             Refusal::Rules(RulesRefusal::Conflict(conflict)) => {
-                return self.describe_conflict(conflict, details);
+                self.describe_conflict(conflict, details);
             }
             Refusal::Rules(RulesRefusal::UidMismatch { expected, current }) => {
                 put("expectedUid", json!(expected.as_ref().map(pintle_model::Uid::as_str)));
@@ -399,6 +414,8 @@ pub(crate) fn answer_failure(failure: &Failure) -> Response<Body> {
     }
     match failure {
         Failure::MethodNotAllowed { allow } => set(headers, ALLOW, allow),
+        // What was not read is in the way of the next request.
+        Failure::Body(_) => set(headers, CONNECTION, "close"),
         Failure::UnsupportedMediaType { accepted, .. } => {
             set(headers, HeaderName::from_static("accept-patch"), accepted);
         }
@@ -417,6 +434,12 @@ pub(crate) fn failure_object(refusal: Refusal, subject: Subject) -> Value {
 impl From<Unauthenticated> for Failure {
     fn from(error: Unauthenticated) -> Self {
         Self::Unauthenticated(error)
+    }
+}
+
+impl From<NotOneHost> for Failure {
+    fn from(error: NotOneHost) -> Self {
+        Self::bad_request(error.to_string())
     }
 }
 
@@ -442,7 +465,7 @@ impl From<InvalidRevision> for Failure {
     fn from(error: InvalidRevision) -> Self {
         let why = "it must be the decimal text that the server gave out";
         let refusal = RulesRefusal::InvalidRevision { given: error.0, why };
-        let resource = pintle_model::GroupResource::from_text("request");
+        let resource = GroupResource::from_text("request");
         Self::Refused(Box::new(Refused {
             refusal: Refusal::Rules(refusal),
             subject: Subject { resource, name: String::new() },

@@ -1,8 +1,8 @@
 //! The shapes that bodies come in, brought to one.
 //!
-//! Fabrica's first clients send spec fields flattened beside `name`; later ones, and everybody else,
-//! send an envelope. Status comes bare or wrapped, and a patch is relative to the object or to its
-//! lane. Where a key could be either, the kind's schema decides.
+//! Fabrica's first clients send spec fields flattened beside `name`; later ones, and everybody
+//! else, send an envelope. Status comes bare or wrapped, and a patch is relative to the object or
+//! to its lane. Where a key could be either, the kind's schema decides.
 
 use pintle_model::json::{self, Fields};
 use pintle_rules::{Document, Patch, PatchFormat, PatchRoot};
@@ -27,7 +27,7 @@ const ROOT_FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "statu
 fn root_of<'k, K: Iterator<Item = &'k str> + Clone>(
     version: &Version,
     lane: &str,
-    keys: K,
+    mut keys: K,
 ) -> PatchRoot {
     let lane_schema = version.schema.property(lane);
     let declared = |key: &str| lane_schema.is_some_and(|schema| schema.property(key).is_some());
@@ -36,7 +36,7 @@ fn root_of<'k, K: Iterator<Item = &'k str> + Clone>(
     if has_lane && keys.clone().all(declared) {
         return PatchRoot::Lane;
     }
-    if !has_lane || keys.clone().any(at_root) { PatchRoot::Object } else { PatchRoot::Lane }
+    if !has_lane || keys.any(at_root) { PatchRoot::Object } else { PatchRoot::Lane }
 }
 
 /// Reads the body of a POST or PUT to an object.
@@ -170,11 +170,21 @@ pub(crate) fn patch(
     lane: &str,
 ) -> Result<(Patch, PatchRoot), Failure> {
     let document = parse(text)?;
+    if format == PatchFormat::Merge && !document.is_object() {
+        // By RFC 7396 it would replace the object, or its status, as a whole.
+        return Err(Failure::bad_request("a merge patch must be a JSON object"));
+    }
     let patch = Patch::parse(format, &document)
         .map_err(|error| Failure::bad_request(format!("the patch cannot be read: {error}")))?;
-    let fields: Vec<String> =
-        patch.touches().filter_map(|touch| touch.field.map(std::borrow::Cow::into_owned)).collect();
-    let root = root_of(version, lane, fields.iter().map(String::as_str));
+    let fields: Vec<Option<String>> =
+        patch.touches().map(|touch| touch.field.map(std::borrow::Cow::into_owned)).collect();
+    // The path of the whole document is that of the object: nobody loses a status to a patch that
+    // was meant for more.
+    let root = if fields.contains(&None) {
+        PatchRoot::Object
+    } else {
+        root_of(version, lane, fields.iter().flatten().map(String::as_str))
+    };
     Ok((patch, root))
 }
 

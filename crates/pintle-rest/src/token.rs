@@ -17,7 +17,7 @@ pub(crate) struct ContinueToken {
 
 impl ContinueToken {
     pub(crate) fn encode(&self) -> String {
-        let ContinueToken { revision, after } = self;
+        let Self { revision, after } = self;
         URL_SAFE_NO_PAD.encode(format!("1/{revision}/{}/{}", after.namespace, after.name))
     }
 

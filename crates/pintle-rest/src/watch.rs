@@ -171,8 +171,8 @@ impl Writer {
         }
     }
 
-    /// What was there already is told without an `id`: the revision of one object says nothing about
-    /// which others were told before it, so a client must not resume from there.
+    /// What was there already is told without an `id`: the revision of one object says nothing
+    /// about which others were told before it, so a client must not resume from there.
     fn existing(&self, object: &Arc<Object>) -> Bytes {
         frame(self.framing, "ADDED", None, &self.json("ADDED", object))
     }

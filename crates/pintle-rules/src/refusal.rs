@@ -60,8 +60,6 @@ pub enum Refusal {
         /// Which one was asked for.
         kind: String,
     },
-    /// Deletion has begun and what was asked needs an object that stays.
-    Terminating,
 }
 
 /// A lost race, with everything that a client needs to go on without another read.

@@ -6,7 +6,6 @@
 //! row is SQLite alone, doing the same insert in a transaction of its own.
 
 #![expect(
-    clippy::doc_markdown,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::cast_precision_loss,

@@ -4,9 +4,10 @@
 //! last applied, and left alone otherwise. Other objects are only created. Applying the same files
 //! again changes nothing, and loses nothing that was written meanwhile.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use pintle_authz::{MASTERS, RuleBook, User};
+use pintle_authz::{Asks, Granted, MASTERS, RuleBook, User};
 use pintle_engine::{Engine, Refusal, Served, Write, Written};
 use pintle_http::{Subject, answer};
 use pintle_model::{GroupResource, ObjectKey, Scope};
@@ -185,7 +186,7 @@ impl Applier<'_> {
         digest: &str,
     ) -> Result<Done, ApplyError> {
         let get = pintle_engine::Get { key: key.clone(), subresource: None };
-        let stored = self.grant(get).map_err(|refusal| self.refused(key, &refusal))?;
+        let stored = grant(get).map_err(|refusal| self.refused(key, &refusal))?;
         let stored = self.engine.get(&stored).await;
         let stored = stored.map_err(|refusal| self.refused(key, &refusal))?;
         if stored.metadata.annotations.get(DIGEST).map(String::as_str) == Some(digest) {
@@ -215,17 +216,11 @@ impl Applier<'_> {
             intent,
             dry_run: false,
         };
-        let written = self.engine.write(self.grant(write)?).await?;
+        let written = self.engine.write(grant(write)?).await?;
         for warning in &written.warnings {
             tracing::warn!(place = %self.manifest.place, "{warning}");
         }
         Ok(written)
-    }
-
-    /// Whoever starts the server with files may do what they say.
-    fn grant<A: pintle_authz::Asks>(self, request: A) -> Result<pintle_authz::Granted<A>, Refusal> {
-        let loader = Arc::new(User::authenticated("system:pintle:files", None, [MASTERS.into()]));
-        Ok(RuleBook::allow_all().grant(&loader, request)?)
     }
 
     fn fault(self, problem: impl Into<String>) -> ApplyError {
@@ -236,6 +231,12 @@ impl Applier<'_> {
         let subject = Subject { resource: key.resource.clone(), name: key.name.name.to_string() };
         self.fault(answer(refusal, &subject).message)
     }
+}
+
+/// Whoever starts the server with files may do what they say.
+fn grant<A: Asks>(request: A) -> Result<Granted<A>, Refusal> {
+    let loader = Arc::new(User::authenticated("system:pintle:files", None, [MASTERS.into()]));
+    Ok(RuleBook::allow_all().grant(&loader, request)?)
 }
 
 /// Definitions and rules follow their files; other objects belong to whoever writes them.
@@ -272,5 +273,8 @@ fn intent(edit: Edit, precondition: Precondition) -> Intent {
 
 fn digest(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().take(16).fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("text grows in memory");
+        text
+    })
 }

@@ -45,15 +45,12 @@ pub(crate) fn decide(
     let recorded = record.as_deref().map(read).transpose()?.flatten();
     let suggested = !config.policy.is_empty() || manifests.iter().any(is_rule);
     let mode = match config.authorization {
-        AuthorizationChoice::Rbac => AccessMode::Rules,
         AuthorizationChoice::None if !config.policy.is_empty() => {
             return Err(AuthorizationError::PolicyWithoutRules);
         }
         AuthorizationChoice::None => AccessMode::Open,
-        AuthorizationChoice::Auto if suggested || recorded == Some(AccessMode::Rules) => {
-            AccessMode::Rules
-        }
-        AuthorizationChoice::Auto => AccessMode::Open,
+        AuthorizationChoice::Rbac => AccessMode::Rules,
+        AuthorizationChoice::Auto => if_nothing_is_said(suggested, recorded),
     };
     if let Some(file) = record
         && recorded != Some(mode)
@@ -63,6 +60,11 @@ pub(crate) fn decide(
             .map_err(|source| AuthorizationError::Record { file, source })?;
     }
     Ok(mode)
+}
+
+/// What the configuration suggests; but what was closed before stays closed.
+fn if_nothing_is_said(suggested: bool, recorded: Option<AccessMode>) -> AccessMode {
+    if suggested { AccessMode::Rules } else { recorded.unwrap_or(AccessMode::Open) }
 }
 
 fn read(file: &Path) -> Result<Option<AccessMode>, AuthorizationError> {

@@ -2,6 +2,7 @@
 //! time, and they differ only in spelling.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use regex::{Regex, RegexBuilder};
@@ -211,7 +212,7 @@ impl Translator<'_> {
         let (digits, rest) = self.rest.split_at(more);
         let character = u32::from_str_radix(&format!("{first}{digits}"), 8);
         let character = character.expect("three octal digits are a number");
-        self.out.push_str(&format!("\\x{{{character:x}}}"));
+        write!(self.out, "\\x{{{character:x}}}").expect("text grows in memory");
         self.rest = rest;
     }
 
