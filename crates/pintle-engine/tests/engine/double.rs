@@ -1,7 +1,7 @@
 //! A store in memory that can be told to lie, to fail, and to lose races.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pintle_model::{Change, GroupResource, Json, Object, ObjectKey, Put, Revision, Timestamp, Uid};
@@ -37,6 +37,10 @@ pub(crate) struct Double {
     commits: AtomicU64,
     /// One look at the log goes over no more than so many revisions.
     pub(crate) tail_revisions_max: AtomicU64,
+    /// Whether nobody can read the log.
+    pub(crate) tails_fail: AtomicBool,
+    /// Whether nobody can list objects.
+    pub(crate) lists_fail: AtomicBool,
     /// Whether history has lost what stood before a change.
     pub(crate) forgets_before: Mutex<bool>,
 }
@@ -50,6 +54,8 @@ impl Double {
             fated,
             commits: AtomicU64::new(0),
             tail_revisions_max: AtomicU64::new(u64::MAX),
+            tails_fail: AtomicBool::new(false),
+            lists_fail: AtomicBool::new(false),
             forgets_before: Mutex::new(false),
         }
     }
@@ -109,6 +115,9 @@ impl Store for Double {
     }
 
     fn list<'a>(&'a self, query: ListQuery<'a>) -> Answer<'a, Page> {
+        if self.lists_fail.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(StoreError::Unavailable("no lists".into())) });
+        }
         self.memory.list(query)
     }
 
@@ -138,6 +147,9 @@ impl Store for Double {
 
     fn tail<'a>(&'a self, query: TailQuery<'a>) -> Answer<'a, Tail> {
         Box::pin(async move {
+            if self.tails_fail.load(Ordering::SeqCst) {
+                return Err(StoreError::Unavailable("no log".into()));
+            }
             let mut tail = self.memory.tail(query).await?;
             let reach = self.tail_revisions_max.load(Ordering::SeqCst);
             let to = Revision(query.after.0.saturating_add(reach)).min(tail.up_to);

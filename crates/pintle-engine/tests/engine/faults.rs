@@ -1,18 +1,19 @@
 //! Stores that show old things, lose races, fail, or do not answer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pintle_engine::{Limits, Refusal};
-use pintle_model::{Object, Timestamp};
+use pintle_model::{Object, ObjectKey, Timestamp};
 use pintle_rules::Refusal as RulesRefusal;
 use pintle_store::StoreError;
 use serde_json::json;
 
 use crate::double::Fate;
 use crate::world::{
-    World, create, delete, device, device_in, merge, merge_status, namespace, replace, report,
-    spec, status,
+    World, crd, create, definition, delete, device, device_in, merge, merge_status, namespace,
+    replace, report, spec, status,
 };
 
 fn not_found() -> Refusal {
@@ -191,15 +192,61 @@ async fn losing_for_ever_ends_at_the_deadline() {
     assert_eq!(refused, Refusal::Contended);
 }
 
-/// What was written is answered as written, even if nobody follows the log any more.
+fn nobody_follows(world: &World) {
+    world.store.tails_fail.store(true, Ordering::SeqCst);
+    world.store.lists_fail.store(true, Ordering::SeqCst);
+}
+
+/// What was written is answered as written, even if it cannot come into force.
+#[tokio::test(start_paused = true)]
+async fn a_definition_that_cannot_come_into_force_is_written_all_the_same() {
+    let world = World::limited(hasty()).await;
+    nobody_follows(&world);
+    world.declare(crd("gauges", "Gauge")).await;
+    assert!(world.catalog().by_plural("gauges").next().is_none());
+    world.store.tails_fail.store(false, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(world.catalog().by_plural("gauges").next().is_some(), "it is tried again");
+}
+
 #[tokio::test]
 async fn closing_leaves_nobody_waiting() {
     let world = Arc::new(World::new().await);
-    let mut watcher =
-        world.watch(pintle_engine::Start::After(world.engine.newest())).await.unwrap();
+    let newest = world.engine.newest();
+    let mut watcher = world.watch(pintle_engine::Start::After(newest)).await.unwrap();
+    nobody_follows(&world);
+    let declaring = Arc::clone(&world);
+    let declaring = tokio::spawn(async move { declaring.declare(crd("gauges", "Gauge")).await });
+    world
+        .until("it is written", |world| {
+            world.peek(&definition("gauges.infra.example.io")).is_some()
+        })
+        .await;
     world.engine.close().await.unwrap();
+    let answered = tokio::time::timeout(Duration::from_secs(10), declaring).await;
+    answered.expect("nobody follows the log any more").unwrap();
+
     assert_eq!(watcher.next().await.unwrap_err(), Refusal::ShuttingDown);
     let refused = world.write(&device("a"), create(json!({}))).await.unwrap_err();
     assert_eq!(refused, Refusal::ShuttingDown);
     world.engine.close().await.unwrap();
+}
+
+/// When the log cannot be followed, everything is loaded anew, and what has gone is forgotten.
+#[tokio::test]
+async fn without_a_log_the_state_is_loaded_anew() {
+    let world = World::new().await;
+    let root = world.create("root", "red").await;
+    let owner = json!({"apiVersion": "infra.example.io/v1", "kind": "Device", "name": "root",
+        "uid": root.uid()});
+    world.store.tails_fail.store(true, Ordering::SeqCst);
+    world.declare(crd("gauges", "Gauge")).await;
+    let gauges = world.catalog().by_plural("gauges").next().unwrap().resource();
+    let child = create(json!({"metadata": {"ownerReferences": [owner]}}));
+    let child = world.put(&ObjectKey::new(gauges.clone(), "lab", "child"), child).await;
+    world.put(&device("root"), delete()).await;
+    world.until_gone(&child.key).await;
+    world.put(&definition(gauges.as_str()), delete()).await;
+    world.until_gone(&definition(gauges.as_str())).await;
+    world.until_served_no_more(&gauges).await;
 }

@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 use crate::double::Double;
 
 /// Nothing that is waited for takes so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Ticks a second with each look at it.
 #[derive(Debug)]
