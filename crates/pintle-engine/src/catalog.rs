@@ -27,8 +27,8 @@ impl Served {
         Self { definition, since, terminating, resource }
     }
 
-    /// The version that doors without versions in their paths speak: the stored one if it is served,
-    /// else the preferred one.
+    /// The version that doors without versions in their paths speak: the stored one if it is
+    /// served, else the preferred one.
     pub fn default_version(&self) -> &Arc<Version> {
         let storage = self.definition.storage_version();
         if storage.served {

@@ -1,7 +1,7 @@
 //! Objects as the schema of now has them.
 //!
-//! A lane that was written before the schema last changed is pruned and defaulted when it is read, as
-//! upstream does. Nothing is written for it: the next write to the object makes it lasting.
+//! A lane that was written before the schema last changed is pruned and defaulted when it is read,
+//! as upstream does. Nothing is written for it: the next write to the object makes it lasting.
 
 use std::sync::Arc;
 

@@ -62,7 +62,8 @@ impl Selection {
         Ok(())
     }
 
-    /// Whether an object lives where this looks: a matter of rights, and the same for its whole life.
+    /// Whether an object lives where this looks: a matter of rights, and the same for its whole
+    /// life.
     pub(crate) fn reaches(&self, object: &Object) -> bool {
         self.namespace.as_deref().is_none_or(|namespace| namespace == &*object.key.name.namespace)
     }

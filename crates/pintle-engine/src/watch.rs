@@ -262,8 +262,9 @@ impl Sight<'_> {
         }
         let object = self.lens.show(&event.object);
         let before = event.before.as_ref().map(|before| self.lens.show(before));
-        // Where history no longer has the version before, it is taken to be like the one after: then
-        // a change never looks like an arrival, and a leave is told even to those who had not seen it.
+        // Where history no longer has the version before, it is taken to be like the one after:
+        // then a change never looks like an arrival, and a leave is told even to those who had not
+        // seen it.
         let was_seen = before.as_ref().map_or(!event.is_creation(), |before| self.matches(before));
         let is_seen = self.matches(&object);
         match (was_seen, is_seen) {

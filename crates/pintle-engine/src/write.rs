@@ -249,8 +249,8 @@ impl Engine {
         Ok(self.store().get(&change.key).await?)
     }
 
-    /// Refuses what makes an object too large. One that is so already, because more was allowed when
-    /// it was made, may still shrink, or go.
+    /// Refuses what makes an object too large. One that is so already, because more was allowed
+    /// when it was made, may still shrink, or go.
     fn check_size(&self, current: Option<&Arc<Object>>, change: &Change) -> Result<(), Refusal> {
         let stored = current.map_or((0, 0), |current| {
             (current.body.len(), current.status.as_ref().map_or(0, Json::len))

@@ -58,8 +58,8 @@ impl Follower {
         Arc::clone(&self.work)
     }
 
-    /// Takes in everything that exists, instead of whatever was known before: definitions, then rules,
-    /// then the objects of every kind.
+    /// Takes in everything that exists, instead of whatever was known before: definitions, then
+    /// rules, then the objects of every kind.
     pub(crate) async fn load(&mut self) -> Result<(), Refusal> {
         let newest = *self.shared.store.head().borrow();
         let definitions = self.everything(&GroupResource::from_text(super::DEFINITIONS)).await?;
