@@ -13,7 +13,7 @@ use crate::harness::http::Client;
 use crate::harness::server::{Launch, Server};
 use crate::kinds::declare_things;
 
-const WRITERS: u64 = 6;
+const WRITERS: usize = 6;
 /// Rounds end after this time, but there are at least a few.
 const BUDGET: Duration = Duration::from_secs(15);
 const ROUNDS_MIN: u64 = 4;
@@ -59,7 +59,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     println!("{round} rounds, {} writes", seen.events);
 }
 
-fn name(writer: u64) -> String {
+fn name(writer: usize) -> String {
     format!("t-{writer}")
 }
 
@@ -67,7 +67,7 @@ fn name(writer: u64) -> String {
 async fn write_until_killed(server: &mut Server, progress: &mut [Progress], moment: u64) {
     let count = Arc::new(Count::default());
     let mut writers = JoinSet::new();
-    for (writer, progress) in (0..).zip(progress.iter()) {
+    for (writer, progress) in progress.iter().enumerate() {
         let client = Client::new(server.client.address);
         writers.spawn(write(client, writer, *progress, Arc::clone(&count)));
     }
@@ -77,17 +77,17 @@ async fn write_until_killed(server: &mut Server, progress: &mut [Progress], mome
     server.kill_hard();
     while let Some(done) = writers.join_next().await {
         let (writer, result) = done.expect("writers do not panic");
-        progress[usize::try_from(writer).expect("few")] = result;
+        progress[writer] = result;
     }
 }
 
 /// Writes spec and status in turn, with one more each time, until the server is gone.
 async fn write(
     client: Client,
-    writer: u64,
+    writer: usize,
     mut progress: Progress,
     count: Arc<Count>,
-) -> (u64, Progress) {
+) -> (usize, Progress) {
     for lane in (0..2).cycle() {
         let number = progress.tried[lane] + 1;
         progress.tried[lane] = number;
@@ -113,7 +113,7 @@ async fn write(
 
 /// Everything acknowledged is there; of what was not, each write is there or is not.
 async fn compare(server: &Server, progress: &mut [Progress]) {
-    for (writer, progress) in (0..).zip(progress) {
+    for (writer, progress) in progress.iter_mut().enumerate() {
         let stored = server.get(&format!("/things/{}", name(writer))).await.expect(200);
         let numbers = [number(&stored.json(), "spec"), number(&stored.json(), "status")];
         for (lane, stored) in numbers.into_iter().enumerate() {
@@ -136,7 +136,7 @@ fn number(object: &Value, lane: &str) -> u64 {
 struct Seen {
     last: u64,
     events: u64,
-    numbers: [[u64; 2]; WRITERS as usize],
+    numbers: [[u64; 2]; WRITERS],
 }
 
 impl Seen {

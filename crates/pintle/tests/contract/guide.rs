@@ -6,8 +6,17 @@ use serde_json::json;
 
 use crate::harness::server::{Launch, Server, devices, repository};
 
-/// The curl commands of the guide: method, path, `Content-Type`, body, and what must be so after.
-const GUIDE: [(&str, &str, &str, &str, &[(&str, &str)]); 4] = [
+/// Method, path, `Content-Type`, body, and what must be so after.
+type Step = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+/// The curl commands of the guide.
+const GUIDE: [Step; 4] = [
     (
         "PUT",
         "/devices/dev-123",
@@ -178,7 +187,8 @@ fn walk(server: &Server, blocks: &[String], walks: &[Walk]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let output = String::from_utf8_lossy(&output.stdout).into_owned();
     let outputs: Vec<&str> = output.split(MARK).collect();
-    assert_eq!((outputs.len(), blocks.len()), (walks.len(), walks.len()));
+    assert_eq!(outputs.len(), blocks.len(), "{output}");
+    assert_eq!(blocks.len(), walks.len(), "something is said about each block");
     for (block, output) in blocks.iter().zip(outputs) {
         let walk = walks.iter().find(|walk| block.contains(walk.holds));
         let walk = walk.unwrap_or_else(|| panic!("nothing is said about this block:\n{block}"));

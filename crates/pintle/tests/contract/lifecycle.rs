@@ -32,6 +32,13 @@ fn owner(name: &str, uid: &str) -> Value {
     })
 }
 
+/// Watchers are told a change when it is durable, which may be before the server itself has acted on
+/// it. The answer to a declaration waits until it has, for everything up to there.
+async fn until_followed(server: &Server) {
+    let marker = definition("test.example.io", "markers", "Marker", &anything());
+    declare(server, &marker).await;
+}
+
 /// Waits until an object of this name is gone.
 async fn until_deleted(watch: &mut Watch, name: &str) {
     loop {
@@ -108,6 +115,7 @@ async fn a_deleted_kind_takes_its_objects_along() {
     gone.retain(|event| event.kind == "DELETED");
     assert_eq!(gone.len(), 2, "the objects go");
     until_deleted(&mut definitions, "things.test.example.io").await;
+    until_followed(&server).await;
     server.get("/things").await.expect(404);
     server.get("/things/a").await.expect(404);
     // Nothing comes back with the kind, and nothing after a restart.
@@ -132,6 +140,7 @@ async fn a_kind_waits_for_the_finalizers_of_its_objects() {
     .await;
     server.patch("/things/held", &json!({"metadata": {"finalizers": []}})).await.expect(200);
     until_deleted(&mut definitions, "things.test.example.io").await;
+    until_followed(&server).await;
     server.get("/things").await.expect(404);
 }
 
@@ -335,6 +344,7 @@ async fn a_restart_keeps_everything() {
         }
         answers
     };
+    until_settled(&server, "devices.infra.example.io").await;
     until_settled(&server, "things.test.example.io").await;
     let mut watch = server.watch("/namespaces?watch=true").await;
     until(&mut watch, "lab", |object| object["status"]["phase"] == "Active").await;

@@ -1,6 +1,6 @@
 //! The whole server from outside: the real program, its real wire, its real files.
 
-#![expect(clippy::tests_outside_test_module, reason = "every file here is a test module")]
+#![cfg(test)]
 
 #[path = "../support/harness.rs"]
 mod harness;

@@ -46,9 +46,22 @@ async fn replay(server: &Server, file: &Path) {
     if std::env::var_os("PINTLE_BLESS").is_some() {
         std::fs::write(file, played).expect("it can be written");
     } else {
-        let file = file.file_name().unwrap_or_default().to_string_lossy();
-        assert_eq!(recorded, played, "{file} (PINTLE_BLESS=1 records it anew)");
+        compare(file, &recorded, &played);
     }
+}
+
+/// Shows the first lines that differ, and not two whole files.
+fn compare(file: &Path, recorded: &str, played: &str) {
+    let lines = recorded.lines().map(Some).chain(std::iter::repeat(None));
+    let mut lines = lines.zip(played.lines().map(Some).chain([None])).enumerate();
+    if let Some((index, (before, now))) = lines.find(|(_, (before, now))| before != now) {
+        panic!(
+            "{}, line {}: recorded {before:?}, now {now:?} (PINTLE_BLESS=1 records it anew)",
+            file.display(),
+            index + 1,
+        );
+    }
+    assert_eq!(recorded.len(), played.len(), "{} is longer", file.display());
 }
 
 /// Sends the request of an exchange: a title, the request line, headers, an empty line, the body.
@@ -156,13 +169,9 @@ fn says_version(before: &str) -> bool {
 
 /// Continue tokens hold versions in a form of their own.
 fn hide_tokens(text: &str) -> String {
-    match text.split_once("continue=") {
-        Some((before, after)) => {
-            let end = after.find(['>', '&', '"']).unwrap_or(after.len());
-            format!("{before}continue={{token}}{}", &after[end..])
-        }
-        None => text.to_owned(),
-    }
+    let Some((before, after)) = text.split_once("continue=") else { return text.to_owned() };
+    let (_token, after) = after.split_at(after.find(['>', '&', '"']).unwrap_or(after.len()));
+    format!("{before}continue={{token}}{after}")
 }
 
 /// JSON with line breaks, its members in their order. Short ones stay on one line.

@@ -286,18 +286,19 @@ async fn watches_end_with_the_server_and_resume_on_the_next() {
     assert_eq!(seen, (1..=written).collect::<Vec<_>>(), "each report once, and in order");
 }
 
-/// A stop waits for no watcher, not even for one that never reads.
+/// A stop waits for a watcher that never reads, but not for longer than supervisors wait.
 #[tokio::test]
-async fn a_stop_does_not_wait_for_a_watcher_that_never_reads() {
+async fn a_watcher_that_never_reads_does_not_prevent_a_stop() {
     let mut server = things().await;
     thing(&server, "a", &json!({})).await;
     let stalled = server.watch("/things?watch=true").await;
-    for number in 0..40 {
+    // More than the sockets between the two take.
+    for number in 0..20 {
         large_report(&server, number).await;
     }
     let begun = std::time::Instant::now();
     assert!(server.stop().await.success(), "{}", server.stderr());
-    assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(28), "{:?}", begun.elapsed());
     drop(stalled);
 }
 

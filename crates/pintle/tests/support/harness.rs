@@ -4,7 +4,6 @@
 //! Nothing here sleeps: a wait ends with an event, and the patience below only bounds how long a
 //! failure takes.
 
-#![expect(clippy::allow_attributes, reason = "`expect` fails in a binary that uses everything")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod http;
@@ -14,12 +13,10 @@ pub(crate) mod stream;
 use std::time::Duration;
 
 /// Whatever takes longer has failed. Generous, because machines that run tests are busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Awaits something that must happen; `what` is told when it does not.
 pub(crate) async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, happens).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: nothing for {} seconds", PATIENCE.as_secs()),
-    }
+    let happened = tokio::time::timeout(PATIENCE, happens).await;
+    happened.unwrap_or_else(|_| panic!("{what}: nothing for {} seconds", PATIENCE.as_secs()))
 }

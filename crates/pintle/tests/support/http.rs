@@ -48,9 +48,9 @@ impl Client {
     ) -> Result<Reply, String> {
         let request = request(self.address, method, path, headers, body.into())?;
         let mut connection = self.connection().await.map_err(|error| error.to_string())?;
-        let answer = connection.send_request(request).await.map_err(in_words)?;
+        let answer = connection.send_request(request).await.map_err(|error| in_words(&error))?;
         let (parts, body) = answer.into_parts();
-        let body = body.collect().await.map_err(in_words)?.to_bytes();
+        let body = body.collect().await.map_err(|error| in_words(&error))?.to_bytes();
         self.lock().push(connection);
         Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
     }
@@ -64,7 +64,7 @@ impl Client {
     ) -> Result<http::Response<Incoming>, String> {
         let request = request(self.address, method, path, headers, Bytes::new())?;
         let mut connection = connect(self.address).await.map_err(|error| error.to_string())?;
-        connection.send_request(request).await.map_err(in_words)
+        connection.send_request(request).await.map_err(|error| in_words(&error))
     }
 
     /// Writes bytes to a new connection, ends its own side, and reads until the server ends too.
@@ -129,8 +129,8 @@ fn request(
     builder.body(Full::new(body)).map_err(|error| error.to_string())
 }
 
-fn in_words(error: hyper::Error) -> String {
-    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+fn in_words(error: &hyper::Error) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     format!("{error}: {cause}")
 }
 

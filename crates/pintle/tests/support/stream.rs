@@ -62,7 +62,7 @@ impl Watch {
     /// The next event; nothing when the server has ended the watch.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         match self.framing {
-            Framing::Lines => self.line().await.map(|line| event(&line, None, None)),
+            Framing::Lines => self.line().await.map(|line| event(&line, None)),
             Framing::ServerSentEvents => self.server_sent_event().await,
         }
     }
@@ -112,17 +112,20 @@ impl Watch {
                 Some(("event", value)) => kind = Some(value.to_owned()),
                 Some(("id", value)) => id = Some(value.to_owned()),
                 Some(("data", value)) => data.push_str(value),
-                _ if line.is_empty() && !data.is_empty() => return Some(event(&data, kind, id)),
+                _ if line.is_empty() && !data.is_empty() => {
+                    let event = event(&data, id);
+                    assert_eq!(kind, Some(event.kind.clone()), "event: and type agree");
+                    return Some(event);
+                }
                 _ => {}
             }
         }
     }
 }
 
-fn event(json: &str, named: Option<String>, id: Option<String>) -> Event {
+fn event(json: &str, id: Option<String>) -> Event {
     let mut value: Value = serde_json::from_str(json).expect("events are JSON");
     let kind = value["type"].as_str().expect("events have a type").to_owned();
-    assert_eq!(named.as_deref().unwrap_or(&kind), kind, "event: and type agree");
     Event { kind, object: value["object"].take(), id }
 }
 

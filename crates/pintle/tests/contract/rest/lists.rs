@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{check, names};
+use super::{check, names, text};
 use crate::harness::http::Reply;
 use crate::harness::server::{Launch, Server};
 use crate::kinds::declare_things;
@@ -83,6 +83,10 @@ fn next(page: &Reply) -> Option<String> {
     Some(address.to_owned())
 }
 
+fn number(version: &str) -> u64 {
+    version.parse().expect("versions are numbers")
+}
+
 /// Pages are of one snapshot, whatever is written while they are read.
 #[tokio::test]
 async fn pages_show_one_version_while_writes_go_on() {
@@ -115,10 +119,7 @@ async fn pages_show_one_version_while_writes_go_on() {
         assert_eq!(Value::Array(seen), start, "limit {limit}");
         versions.dedup();
         assert_eq!(versions.len(), 1, "all pages are of one version");
-        assert!(
-            versions[0].parse::<u64>().expect("a number")
-                >= whole.header("pintle-resource-version").parse().expect("a number")
-        );
+        assert!(number(&versions[0]) >= number(whole.header("pintle-resource-version")));
     }
 }
 
@@ -128,14 +129,7 @@ async fn the_version_of_a_list_is_a_place_to_watch_from() {
     let server = Server::devices().await;
     let list = server.get("/devices").await.expect(200);
     let version = list.header("pintle-resource-version");
-    assert!(
-        version.parse::<u64>().expect("a number")
-            >= list.json()[0]["metadata"]["resourceVersion"]
-                .as_str()
-                .expect("text")
-                .parse()
-                .expect("a number")
-    );
+    assert!(number(version) >= number(&text(&list.json()[0]["metadata"]["resourceVersion"])));
     let change = server.patch("/devices/dev-123", &json!({"model": "m"})).await.expect(200);
     let mut watch = server.watch(&format!("/devices?watch=true&resourceVersion={version}")).await;
     let event = watch.event().await;
