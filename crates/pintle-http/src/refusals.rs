@@ -180,6 +180,7 @@ fn server_answer(refusal: &Refusal, subject: &Subject) -> Answer {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table is read whole: one row a refusal")]
 fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
     match refusal {
         RulesRefusal::NotFound => {
@@ -223,10 +224,14 @@ fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
         }
         RulesRefusal::UidMismatch { expected, current } => {
             let meant = expected.as_ref().map_or_else(
-                || "an earlier object of that name".to_owned(),
-                |uid| format!("the object with uid {:?}", uid.as_str()),
+                || {
+                    "the version you sent is older than this object, which was made since"
+                        .to_owned()
+                },
+                |uid| format!("you meant the object with uid {:?}", uid.as_str()),
             );
-            let message = format!("you meant {meant}; {subject} has uid {:?}", current.as_str());
+            let current = current.as_str();
+            let message = format!("{meant}; {subject} has uid {current:?}: read it again");
             Answer::of(StatusCode::CONFLICT, "UID_MISMATCH", message)
         }
         RulesRefusal::IdentityMismatch { path, given, expected } => Answer::of(
@@ -245,6 +250,11 @@ fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
             format!("{subject} has no such fields: {}", fields.join(", ")),
         ),
         RulesRefusal::Patch(error) => patch_answer(error, subject),
+        RulesRefusal::Indispensable => Answer::of(
+            StatusCode::FORBIDDEN,
+            "FORBIDDEN",
+            format!("{subject} cannot be deleted: requests without a namespace mean it"),
+        ),
         RulesRefusal::NoCondition { kind } => Answer::of(
             StatusCode::NOT_FOUND,
             "CONDITION_NOT_FOUND",

@@ -63,10 +63,17 @@ impl RestDoor {
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        match Box::pin(Arc::clone(&self).route(&parts, body)).await {
+        let response = match Box::pin(Arc::clone(&self).route(&parts, body)).await {
             Ok(response) => response,
             Err(failure) => answer_failure(&failure),
-        }
+        };
+        tracing::debug!(
+            method = %parts.method,
+            path = parts.uri.path(),
+            status = response.status().as_u16(),
+            "answered"
+        );
+        response
     }
 
     async fn route(

@@ -100,7 +100,8 @@ fn manager(value: String) -> Result<String, Failure> {
 
 fn choice<T: Copy>(name: &str, value: &str, choices: &[(&str, T)]) -> Result<T, Failure> {
     choices.iter().find(|(text, _)| *text == value).map(|(_, choice)| *choice).ok_or_else(|| {
-        let texts: Vec<_> = choices.iter().map(|(text, _)| *text).collect();
+        let texts = choices.iter().map(|(text, _)| *text).filter(|text| !text.is_empty());
+        let texts: Vec<_> = texts.collect();
         bad(name, value, &format!("must be one of {}", texts.join(", ")))
     })
 }

@@ -37,6 +37,7 @@ impl Call<'_> {
             subject: self.subject(id),
             by_header: false,
             current: None,
+            searched: self.is_namespaced().then(|| self.namespace().to_owned()),
         }))
     }
 }
@@ -96,6 +97,7 @@ fn conditional(
             subject: call.subject(id),
             by_header: true,
             current: None,
+            searched: None,
         })));
     }
     if tags(IF_NONE_MATCH)?.is_some_and(|tags| tags.lists(object.revision)) {

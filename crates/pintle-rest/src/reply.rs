@@ -30,8 +30,12 @@ pub(crate) enum Page {
     /// The server can do its work.
     Readyz,
     /// A name that is kept for a page to come, so that no kind takes it.
-    Reserved,
+    Reserved(&'static str),
 }
+
+/// The names that are kept.
+const RESERVED: [&str; 9] =
+    ["openapi.json", "docs", "metrics", "events", "graphql", "api", "apis", "version", "openapi"];
 
 impl Page {
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -39,9 +43,7 @@ impl Page {
             "health" => Some(Self::Health),
             "healthz" | "livez" => Some(Self::Healthz),
             "readyz" => Some(Self::Readyz),
-            "openapi.json" | "docs" | "metrics" | "events" | "graphql" | "api" | "apis"
-            | "version" | "openapi" => Some(Self::Reserved),
-            _ => None,
+            _ => RESERVED.into_iter().find(|kept| *kept == name).map(Self::Reserved),
         }
     }
 }
@@ -52,8 +54,8 @@ pub(crate) fn fixed(
     page: Page,
     method: &Method,
 ) -> Result<Response<Body>, Failure> {
-    if page == Page::Reserved {
-        return Err(Failure::NoSuchPath);
+    if let Page::Reserved(name) = page {
+        return Err(Failure::ReservedPath { name });
     }
     if method != Method::GET && method != Method::HEAD {
         return Err(Failure::MethodNotAllowed { allow: "GET, HEAD" });
@@ -66,7 +68,7 @@ pub(crate) fn fixed(
         Page::Health => {
             json_response(StatusCode::OK, &json!({"status": "healthy", "service": "pintle"}))
         }
-        Page::Healthz | Page::Readyz | Page::Reserved => plain(StatusCode::OK, "ok\n"),
+        Page::Healthz | Page::Readyz | Page::Reserved(_) => plain(StatusCode::OK, "ok\n"),
     })
 }
 
@@ -173,6 +175,11 @@ pub(crate) fn negotiate(
 pub(crate) enum Failure {
     /// No page and no kind has this path.
     NoSuchPath,
+    /// The name is kept for a page that is not there yet.
+    ReservedPath {
+        /// The name.
+        name: &'static str,
+    },
     /// No kind has this plural name.
     UnknownKind { name: String },
     /// The caller showed no credentials, and asked for what is only told to those who do.
@@ -212,6 +219,8 @@ pub(crate) struct Refused {
     pub(crate) by_header: bool,
     /// The current object, rendered, for a conflict whose caller asked for it and may see it.
     pub(crate) current: Option<Bytes>,
+    /// The namespace that a name was looked for in.
+    pub(crate) searched: Option<String>,
 }
 
 impl Failure {
@@ -236,8 +245,18 @@ impl Failure {
     fn answer(&self) -> Answer {
         match self {
             Self::NoSuchPath => {
-                Answer::of(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path")
+                let message = "there is nothing at this path; the kinds that are served are the \
+                               objects of /customresourcedefinitions";
+                Answer::of(StatusCode::NOT_FOUND, "NOT_FOUND", message)
             }
+            Self::ReservedPath { name } => Answer::of(
+                StatusCode::NOT_FOUND,
+                "NOT_FOUND",
+                format!(
+                    "/{name} is kept for the server's own use; a kind of that name is at \
+                     /{name}.<group>"
+                ),
+            ),
             Self::UnknownKind { name } => Answer::of(
                 StatusCode::NOT_FOUND,
                 "KIND_NOT_SERVED",
@@ -304,6 +323,12 @@ impl Failure {
             ),
             Self::Refused(refused) => {
                 let mut found = answer(&refused.refusal, &refused.subject);
+                if let Some(namespace) = &refused.searched
+                    && refused.refusal == Refusal::Rules(RulesRefusal::NotFound)
+                {
+                    let place = format!(" in namespace {namespace:?}; ?namespace= names another");
+                    found.message.push_str(&place);
+                }
                 if refused.by_header && found.status == StatusCode::CONFLICT {
                     found.status = StatusCode::PRECONDITION_FAILED;
                 }
@@ -416,7 +441,7 @@ pub(crate) fn answer_failure(failure: &Failure) -> Response<Body> {
         Failure::MethodNotAllowed { allow } => set(headers, ALLOW, allow),
         // What was not read is in the way of the next request.
         Failure::Body(_) => set(headers, CONNECTION, "close"),
-        Failure::UnsupportedMediaType { accepted, .. } => {
+        Failure::UnsupportedMediaType { accepted, .. } if accepted.contains("patch") => {
             set(headers, HeaderName::from_static("accept-patch"), accepted);
         }
         _ => {}
@@ -426,7 +451,7 @@ pub(crate) fn answer_failure(failure: &Failure) -> Response<Body> {
 
 /// A failure in the form that watches tell it, as the object of an ERROR event.
 pub(crate) fn failure_object(refusal: Refusal, subject: Subject) -> Value {
-    let refused = Refused { refusal, subject, by_header: false, current: None };
+    let refused = Refused { refusal, subject, by_header: false, current: None, searched: None };
     let failure = Failure::Refused(Box::new(refused));
     failure.body(&failure.answer())
 }
@@ -471,6 +496,7 @@ impl From<InvalidRevision> for Failure {
             subject: Subject { resource, name: String::new() },
             by_header: false,
             current: None,
+            searched: None,
         }))
     }
 }

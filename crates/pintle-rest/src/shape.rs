@@ -55,9 +55,23 @@ pub(crate) fn object(text: &[u8], version: &Version) -> Result<Shaped, Failure> 
     let only_metadata_keys = own.clone().next().is_none();
     if enveloped && !(only_metadata_keys && version.schema.property("spec").is_some()) {
         envelope(fields, version)
-    } else {
+    } else if only_metadata_keys || knows_one(version, own) {
         Ok(flattened(fields, version))
+    } else {
+        let names: Vec<&str> = fields.keys().map(String::as_str).take(5).collect();
+        Err(Failure::bad_request(format!(
+            "none of the fields of the body is known, neither as one of the object nor as one of \
+             its spec: {}",
+            names.join(", ").chars().take(200).collect::<String>()
+        )))
     }
+}
+
+/// Whether a spec may have one of these fields. A body of which nothing is known is a misspelt one,
+/// and taking it for a spec would empty the spec.
+fn knows_one<'k, K: Iterator<Item = &'k str>>(version: &Version, mut keys: K) -> bool {
+    let Some(spec) = version.schema.property("spec") else { return true };
+    spec.preserves_unknown() || keys.any(|key| key == "namespace" || spec.property(key).is_some())
 }
 
 fn envelope(mut fields: Map<String, Value>, version: &Version) -> Result<Shaped, Failure> {
@@ -172,7 +186,10 @@ pub(crate) fn patch(
     let document = parse(text)?;
     if format == PatchFormat::Merge && !document.is_object() {
         // By RFC 7396 it would replace the object, or its status, as a whole.
-        return Err(Failure::bad_request("a merge patch must be a JSON object"));
+        return Err(Failure::bad_request(
+            "a merge patch must be a JSON object; a list of operations goes as \
+             application/json-patch+json",
+        ));
     }
     let patch = Patch::parse(format, &document)
         .map_err(|error| Failure::bad_request(format!("the patch cannot be read: {error}")))?;
@@ -194,6 +211,9 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, Failure> {
 }
 
 fn parse_at(text: &[u8], prefix: &str) -> Result<Value, Failure> {
+    if text.is_empty() {
+        return Err(Failure::bad_request("the body is empty"));
+    }
     let parsed = json::parse_at(text, prefix).map_err(|error| invalid_json(&error))?;
     refuse_duplicates(&parsed.duplicates)?;
     Ok(parsed.value)

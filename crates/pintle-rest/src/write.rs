@@ -54,8 +54,10 @@ pub(crate) async fn create(call: Call<'_>, body: Incoming) -> Result<Response<Bo
     })?;
     let written = carry_out(&call, write, &name).await?;
     let mut response = respond(&call, StatusCode::CREATED, &version, &written);
-    let location = format!("{}/{}", crate::api::qualified(&call.served), written.object.uid());
-    reply::set(response.headers_mut(), LOCATION, &location);
+    if !call.query.dry_run {
+        let location = format!("{}/{}", crate::api::qualified(&call.served), written.object.uid());
+        reply::set(response.headers_mut(), LOCATION, &location);
+    }
     Ok(response)
 }
 
@@ -505,8 +507,8 @@ fn patch_format(call: &Call<'_>) -> Result<PatchFormat, Failure> {
     };
     format.ok_or_else(|| Failure::UnsupportedMediaType {
         given: given.unwrap_or_default().chars().take(128).collect(),
-        accepted: "application/merge-patch+json, application/json-patch+json, \
-                   application/shorthand-patch+json",
+        accepted: "application/merge-patch+json (or application/json), \
+                   application/json-patch+json, application/shorthand-patch+json",
     })
 }
 
@@ -523,7 +525,8 @@ async fn carry_out(call: &Call<'_>, write: Granted<Write>, id: &str) -> Result<W
     call.engine().write(write).await.map_err(|refusal| {
         let current = current_for_caller(call, &refusal);
         let subject = call.subject(id);
-        Failure::Refused(Box::new(Refused { refusal, subject, by_header, current }))
+        let searched = call.is_namespaced().then(|| call.namespace().to_owned());
+        Failure::Refused(Box::new(Refused { refusal, subject, by_header, current, searched }))
     })
 }
 

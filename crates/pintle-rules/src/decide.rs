@@ -94,7 +94,7 @@ fn change(
         (Lane::Main, Edit::Patch(patch, root)) => {
             main_lane::patch(situation, current, patch, *root, intent)
         }
-        (Lane::Main, Edit::Delete(options)) => Ok(deletion::delete(situation, current, *options)),
+        (Lane::Main, Edit::Delete(options)) => deletion::delete(situation, current, *options),
         (Lane::Main, Edit::Condition(edit)) => {
             Err(Refusal::NoCondition { kind: edit.condition_type().to_owned() })
         }

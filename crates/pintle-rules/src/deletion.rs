@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pintle_model::{GroupResource, Metadata, Object, Put};
 
 use crate::decide::{Decision, Situation};
+use crate::refusal::Refusal;
 
 /// What becomes of the objects that the deleted one owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,7 +48,10 @@ pub(crate) fn delete(
     situation: Situation<'_>,
     current: &Arc<Object>,
     options: DeleteOptions,
-) -> Decision {
+) -> Result<Decision, Refusal> {
+    if is_indispensable(current) {
+        return Err(Refusal::Indispensable);
+    }
     let mut metadata = Metadata::clone(&current.metadata);
     propagate(&mut metadata.finalizers, options.propagation);
     if !metadata.is_terminating()
@@ -56,7 +60,7 @@ pub(crate) fn delete(
         add(&mut metadata.finalizers, cleanup);
     }
     if metadata.finalizers.is_empty() {
-        return Decision::new(situation, current, Some(Put::Delete), Vec::new());
+        return Ok(Decision::new(situation, current, Some(Put::Delete), Vec::new()));
     }
     if !metadata.is_terminating() {
         metadata.deletion_timestamp = Some(situation.stamp.now.truncated());
@@ -65,7 +69,12 @@ pub(crate) fn delete(
     }
     let changed = metadata != *current.metadata;
     let put = changed.then(|| Put::Main { metadata: Arc::new(metadata), body: None, status: None });
-    Decision::new(situation, current, put, Vec::new())
+    Ok(Decision::new(situation, current, put, Vec::new()))
+}
+
+/// Requests that name no namespace mean this one, so it cannot go; as upstream.
+fn is_indispensable(object: &Object) -> bool {
+    object.key.resource.as_str() == "namespaces" && &*object.key.name.name == "default"
 }
 
 /// What is owned can go first or stay, not both: the later wish counts. No wish leaves an earlier

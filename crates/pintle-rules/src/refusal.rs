@@ -55,6 +55,8 @@ pub enum Refusal {
     UnknownFields(Vec<String>),
     /// The patch cannot be read or applied.
     Patch(PatchError),
+    /// The server cannot do without this object.
+    Indispensable,
     /// The kind has no conditions, or not this one.
     NoCondition {
         /// Which one was asked for.

@@ -4,6 +4,7 @@
 //! last applied, and left alone otherwise. Other objects are only created. Applying the same files
 //! again changes nothing, and loses nothing that was written meanwhile.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -33,7 +34,10 @@ pub struct ApplyError {
 pub(crate) struct Applied {
     pub(crate) created: usize,
     pub(crate) updated: usize,
-    pub(crate) unchanged: usize,
+    /// They were there already: definitions and rules as in their files, others as they are.
+    pub(crate) kept: usize,
+    /// Their place is being deleted.
+    pub(crate) left_out: usize,
 }
 
 /// Remembers which text of a file an object was last made from.
@@ -42,22 +46,62 @@ const DIGEST: &str = "pintle/manifest-digest";
 /// Applies documents in their order, which has definitions before what they define.
 pub(crate) async fn apply(engine: &Engine, manifests: &[Manifest]) -> Result<Applied, ApplyError> {
     let mut applied = Applied::default();
-    for manifest in manifests {
+    let last = last_of_each(manifests);
+    for (index, manifest) in manifests.iter().enumerate() {
+        if let Some(later) = last.get(&Declared::by(manifest)).filter(|last| **last > index)
+            && let Some(later) = manifests.get(*later)
+        {
+            let (place, later) = (&manifest.place, &later.place);
+            tracing::warn!(%place, %later, "left out: a later document declares the same");
+            continue;
+        }
         let done = Applier { engine, manifest }.apply().await?;
         match done {
             Done::Created => applied.created += 1,
             Done::Updated => applied.updated += 1,
-            Done::Unchanged => applied.unchanged += 1,
+            Done::Kept => applied.kept += 1,
+            Done::LeftOut => applied.left_out += 1,
         }
     }
     Ok(applied)
+}
+
+/// What a document declares, in words that two documents about the same object share.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Declared<'a> {
+    group: &'a str,
+    kind: &'a str,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Declared<'a> {
+    fn by(manifest: &'a Manifest) -> Self {
+        let text = |pointer| manifest.value.pointer(pointer).and_then(Value::as_str);
+        let api_version = text("/apiVersion").unwrap_or_default();
+        Self {
+            group: api_version.split_once('/').map_or("", |(group, _)| group),
+            kind: text("/kind").unwrap_or_default(),
+            namespace: text("/metadata/namespace").unwrap_or_default(),
+            name: text("/metadata/name").unwrap_or_default(),
+        }
+    }
+}
+
+/// Where everything that follows its file is declared last. Were each of two documents applied, every
+/// start would write the object twice, and change what is in force for a while.
+fn last_of_each(manifests: &[Manifest]) -> HashMap<Declared<'_>, usize> {
+    let declared = manifests.iter().map(Declared::by).enumerate();
+    let follows = declared.filter(|(_, it)| FOLLOWING_GROUPS.contains(&it.group));
+    follows.map(|(index, it)| (it, index)).collect()
 }
 
 #[derive(Debug)]
 enum Done {
     Created,
     Updated,
-    Unchanged,
+    Kept,
+    LeftOut,
 }
 
 /// One document on its way.
@@ -84,9 +128,24 @@ impl Applier<'_> {
             Err(Refusal::Rules(RulesRefusal::AlreadyExists { .. })) if follows_file(&served) => {
                 self.update(&served, &key, document, &digest).await
             }
-            Err(Refusal::Rules(RulesRefusal::AlreadyExists { .. })) => Ok(Done::Unchanged),
+            Err(Refusal::Rules(RulesRefusal::AlreadyExists { .. })) => Ok(Done::Kept),
+            Err(refusal @ (Refusal::NamespaceTerminating { .. } | Refusal::KindTerminating)) => {
+                self.without_a_place(&key, &refusal).await
+            }
             Err(refusal) => Err(self.refused(&key, &refusal)),
         }
+    }
+
+    /// What an earlier run began to delete must not keep the server from starting: only a server
+    /// that runs can finish it.
+    async fn without_a_place(self, key: &ObjectKey, refusal: &Refusal) -> Result<Done, ApplyError> {
+        let get = pintle_engine::Get { key: key.clone(), subresource: None };
+        let granted = grant(get).map_err(|refusal| self.refused(key, &refusal))?;
+        if self.engine.get(&granted).await.is_ok() {
+            return Ok(Done::Kept);
+        }
+        tracing::warn!("left out: {}", self.refused(key, refusal));
+        Ok(Done::LeftOut)
     }
 
     fn find_kind(self, fields: &Map<String, Value>) -> Result<Arc<Served>, ApplyError> {
@@ -190,14 +249,14 @@ impl Applier<'_> {
         let stored = self.engine.get(&stored).await;
         let stored = stored.map_err(|refusal| self.refused(key, &refusal))?;
         if stored.metadata.annotations.get(DIGEST).map(String::as_str) == Some(digest) {
-            return Ok(Done::Unchanged);
+            return Ok(Done::Kept);
         }
         annotate(&mut document, digest);
         let precondition =
             Precondition { revision: Some(stored.revision), ..Precondition::default() };
         let written = self.write(served, key, intent(Edit::Replace(document), precondition)).await;
         let written = written.map_err(|refusal| self.refused(key, &refusal))?;
-        Ok(if written.changed { Done::Updated } else { Done::Unchanged })
+        Ok(if written.changed { Done::Updated } else { Done::Kept })
     }
 
     async fn write(
@@ -240,8 +299,10 @@ fn grant<A: Asks>(request: A) -> Result<Granted<A>, Refusal> {
 }
 
 /// Definitions and rules follow their files; other objects belong to whoever writes them.
+const FOLLOWING_GROUPS: [&str; 2] = ["apiextensions.k8s.io", "rbac.authorization.k8s.io"];
+
 fn follows_file(served: &Served) -> bool {
-    served.definition.core && served.definition.kind.group.contains('.')
+    served.definition.core && FOLLOWING_GROUPS.contains(&&*served.definition.kind.group)
 }
 
 fn annotate(document: &mut Document, digest: &str) {

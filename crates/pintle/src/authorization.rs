@@ -35,12 +35,19 @@ pub enum AuthorizationError {
     PolicyWithoutRules,
 }
 
+/// The mode, and whether only an earlier start asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decided {
+    pub(crate) mode: AccessMode,
+    pub(crate) remembered: bool,
+}
+
 /// Decides the mode, and records it in the data directory when there is one.
 pub(crate) fn decide(
     config: &ServeConfig,
     manifests: &[Manifest],
     data_dir: Option<&Path>,
-) -> Result<AccessMode, AuthorizationError> {
+) -> Result<Decided, AuthorizationError> {
     let record = data_dir.map(|dir| dir.join("authorization"));
     let recorded = record.as_deref().map(read).transpose()?.flatten();
     let suggested = !config.policy.is_empty() || manifests.iter().any(is_rule);
@@ -59,7 +66,8 @@ pub(crate) fn decide(
         std::fs::write(&file, text)
             .map_err(|source| AuthorizationError::Record { file, source })?;
     }
-    Ok(mode)
+    let said = suggested || config.authorization != AuthorizationChoice::Auto;
+    Ok(Decided { mode, remembered: mode == AccessMode::Rules && !said })
 }
 
 /// What the configuration suggests; but what was closed before stays closed.
@@ -106,10 +114,11 @@ mod tests {
     fn a_closed_server_is_never_opened_by_leaving_something_out() {
         let dir = tempfile::tempdir().unwrap();
         let data = Some(dir.path());
-        let mode = |arguments: &[&str]| decide(&config(arguments), &[], data).unwrap();
+        let mode = |arguments: &[&str]| decide(&config(arguments), &[], data).unwrap().mode;
         assert_eq!(mode(&[]), AccessMode::Open);
         assert_eq!(mode(&["--policy", "policy.yaml"]), AccessMode::Rules);
         assert_eq!(mode(&[]), AccessMode::Rules, "recorded");
+        assert!(decide(&config(&[]), &[], data).unwrap().remembered);
         assert_eq!(mode(&["--authorization", "none"]), AccessMode::Open);
         assert_eq!(mode(&[]), AccessMode::Open);
         let both = config(&["--authorization", "none", "--policy", "policy.yaml"]);

@@ -10,6 +10,8 @@ pub(crate) struct Banner<'a> {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) catalog: &'a Catalog,
     pub(crate) mode: AccessMode,
+    /// Only an earlier start asked for that mode.
+    pub(crate) remembered: bool,
     pub(crate) has_tokens: bool,
     /// Where the data is, in words.
     pub(crate) data: String,
@@ -28,7 +30,7 @@ impl Banner<'_> {
             ("address", url.clone()),
             ("doors", "REST".to_owned()),
             ("kinds", self.kinds()),
-            ("authorised", self.rights().to_owned()),
+            ("authorised", self.rights()),
             ("data", self.data.clone()),
         ];
         out.push_str("Pintle is ready.\n\n");
@@ -59,7 +61,16 @@ impl Banner<'_> {
         }
     }
 
-    const fn rights(&self) -> &'static str {
+    fn rights(&self) -> String {
+        let remembered = if self.remembered {
+            " (as this data directory was started before; --authorization none changes that)"
+        } else {
+            ""
+        };
+        format!("{}{remembered}", self.mode_in_words())
+    }
+
+    const fn mode_in_words(&self) -> &'static str {
         match (self.mode, self.has_tokens) {
             (AccessMode::Rules, true) => "by role; callers show bearer tokens",
             (AccessMode::Rules, false) => {

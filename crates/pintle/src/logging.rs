@@ -9,7 +9,10 @@ use crate::config::LogFormat;
 
 /// Starts logging to standard error. A second call changes nothing.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = EnvFilter::try_new(&wanted).ok().filter(|_| !wanted.is_empty());
+    let misread = filter.is_none() && !wanted.is_empty();
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
     let terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -22,4 +25,7 @@ pub fn start(format: LogFormat) {
     };
     let started = if human { builder.try_init() } else { builder.json().try_init() };
     drop(started);
+    if misread {
+        tracing::warn!(RUST_LOG = wanted, "RUST_LOG is not understood; telling what `info` tells");
+    }
 }

@@ -132,18 +132,26 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     let policies = config.policy.iter().map(|file| read_policy(file)).collect::<Result<_, _>>()?;
     let store = open_store(config)?;
     let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
-    let mode = authorization::decide(config, &manifests.manifests, data_dir)?;
+    let decided = authorization::decide(config, &manifests.manifests, data_dir)?;
+    let mode = decided.mode;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().unwrap_or(config.listen);
     let engine = start_engine(config, store, RuleSource { mode, policies }).await?;
-    let Applied { created, updated, unchanged } = apply(&engine, &manifests.manifests).await?;
+    let Applied { created, updated, kept, left_out } = apply(&engine, &manifests.manifests).await?;
     if !manifests.manifests.is_empty() {
-        tracing::info!(created, updated, unchanged, "files applied");
+        tracing::info!(
+            created,
+            updated,
+            kept,
+            left_out,
+            "files applied (objects that exist already are kept as they are)"
+        );
     }
     let banner = Banner {
         address,
         catalog: &engine.catalog(),
         mode,
+        remembered: decided.remembered,
         has_tokens: tokens.is_some(),
         data: data_in_words(config),
         sample: sample(&engine, &manifests.manifests),
