@@ -138,19 +138,27 @@ enum Reads {
 
 /// What is wrong in an entry, before its number is known.
 struct Fault {
-    key: Option<&'static str>,
+    key: Option<String>,
     problem: String,
 }
 
 impl Fault {
-    fn at(key: &'static str, problem: impl Into<String>) -> Self {
+    fn at(key: &str, problem: impl Into<String>) -> Self {
+        let key = key.chars().take(KEY_CHARS_SHOWN_MAX).collect();
         Self { key: Some(key), problem: problem.into() }
     }
 
+    fn whole(problem: &str) -> Self {
+        Self { key: None, problem: problem.to_owned() }
+    }
+
     fn in_entry(self, entry: usize) -> PolicyError {
-        PolicyError { entry: Some(entry), key: self.key.map(str::to_owned), problem: self.problem }
+        PolicyError { entry: Some(entry), key: self.key, problem: self.problem }
     }
 }
+
+/// So much of a key is named in an error.
+const KEY_CHARS_SHOWN_MAX: usize = 64;
 
 const SHAPES: &str = "expected `role` with `permissions`, `user` or `group` with `role` (and \
      perhaps `namespace`), or `reads`";
@@ -163,19 +171,24 @@ const FORMS: [(&str, &[&str]); 4] = [
     ("permissions", &["permissions", "role"]),
 ];
 
+/// What is wrong with an entry that is of no form: most often one of its keys is misspelt.
+fn no_form(entry: &Map<String, Value>) -> Fault {
+    let is_known = |key: &str| FORMS.iter().any(|(_, keys)| keys.contains(&key));
+    match entry.keys().find(|key| !is_known(key)) {
+        Some(unknown) => Fault::at(unknown, format!("it is unknown; {SHAPES}")),
+        None => Fault::whole(SHAPES),
+    }
+}
+
 impl<'v> Draft<'v> {
     fn add(&mut self, number: usize, entry: &'v Value) -> Result<(), Fault> {
-        let whole = |problem: &str| Fault { key: None, problem: problem.to_owned() };
-        let entry = entry.as_object().ok_or_else(|| whole(SHAPES))?;
-        let (form, keys) = FORMS
-            .into_iter()
-            .find(|(form, _)| entry.contains_key(*form))
-            .ok_or_else(|| whole(SHAPES))?;
+        let entry = entry.as_object().ok_or_else(|| Fault::whole(SHAPES))?;
+        let form = FORMS.into_iter().find(|(form, _)| entry.contains_key(*form));
+        let (form, keys) = form.ok_or_else(|| no_form(entry))?;
         if let Some(unknown) = entry.keys().find(|key| !keys.contains(&key.as_str())) {
             let known = keys.join(", ");
-            return Err(whole(&format!(
-                "key {unknown:?} has no place beside {form:?}; known are {known}"
-            )));
+            let problem = format!("it has no place beside {form:?}; known are {known}");
+            return Err(Fault::at(unknown, problem));
         }
         match form {
             "reads" => self.add_reads(entry),

@@ -180,8 +180,17 @@ fn bad_entries() -> Vec<(Value, &'static str)> {
         (json!(["user"]), " entry 1: expected `role` with `permissions`"),
         (json!([{}]), " entry 1: expected `role` with `permissions`"),
         (json!([{"role": "r"}]), " entry 1: expected `role` with `permissions`"),
-        (json!([role, {"user": "a", "roles": "r"}]), " entry 2: key \"roles\" has no place"),
-        (json!([{"user": "a", "group": "b", "role": "r"}]), " entry 1: key \"group\" has no place"),
+        (json!([role, {"user": "a", "roles": "r"}]), " entry 2, key \"roles\": it has no place"),
+        (
+            json!([{"user": "a", "group": "b", "role": "r"}]),
+            " entry 1, key \"group\": it has no place beside \"user\"; known are user, role, \
+             namespace",
+        ),
+        (
+            json!([role, {"role": "s", "permisions": ["*"]}]),
+            " entry 2, key \"permisions\": it is unknown; expected `role` with `permissions`",
+        ),
+        (json!([{"usr": "a", "role": "r"}]), " entry 1, key \"usr\": it is unknown; expected"),
         (json!([{"user": "a"}]), " entry 1, key \"role\": it is missing"),
         (json!([{"permissions": ["*"]}]), " entry 1, key \"role\": it is missing"),
         (json!([{"user": 7, "role": "r"}]), " entry 1, key \"user\": expected a text"),
@@ -197,7 +206,7 @@ fn bad_entries() -> Vec<(Value, &'static str)> {
             " entry 1, key \"namespace\": expected a text",
         ),
         (json!([{"reads": "never"}]), " entry 1, key \"reads\": expected explicit or implied"),
-        (json!([{"reads": "explicit", "role": "r"}]), " entry 1: key \"role\" has no place"),
+        (json!([{"reads": "explicit", "role": "r"}]), " entry 1, key \"role\": it has no place"),
     ]
 }
 
