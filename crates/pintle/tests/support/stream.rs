@@ -89,13 +89,16 @@ impl Watch {
 
     /// The next line, without its end.
     pub(crate) async fn line(&mut self) -> Option<String> {
+        let mut searched = 0;
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let rest = self.buffer.split_off(end + 1);
-                let mut line = std::mem::replace(&mut self.buffer, rest);
+            let rest = &self.buffer[searched..];
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let after = self.buffer.split_off(searched + end + 1);
+                let mut line = std::mem::replace(&mut self.buffer, after);
                 line.pop();
                 return Some(String::from_utf8(line).expect("events are UTF-8"));
             }
+            searched = self.buffer.len();
             // A server that is killed breaks the stream, which is an end too.
             let frame = within("the next event of a watch", self.body.frame()).await?.ok()?;
             if let Some(data) = frame.data_ref() {
