@@ -507,8 +507,8 @@ fn patch_format(call: &Call<'_>) -> Result<PatchFormat, Failure> {
     };
     format.ok_or_else(|| Failure::UnsupportedMediaType {
         given: given.unwrap_or_default().chars().take(128).collect(),
-        accepted: "application/merge-patch+json (or application/json), \
-                   application/json-patch+json, application/shorthand-patch+json",
+        accepted: "application/merge-patch+json, application/json, application/json-patch+json, \
+                   application/shorthand-patch+json",
     })
 }
 

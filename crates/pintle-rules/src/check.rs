@@ -74,6 +74,7 @@ impl<'a> Check<'a> {
 
     /// What a declaration declares must be sound, and a worthy successor of what is in force.
     fn declaration(&mut self, name: &str, body: &Map<String, Value>) {
+        self.unknown.extend(Definition::unknown_keywords(body));
         match (Definition::from_crd(name, body), self.situation.current) {
             (Err(faults), _) => self.errors.extend(faults),
             (Ok(declared), Some(current)) => {

@@ -10,8 +10,10 @@ mod version;
 
 use std::sync::Arc;
 
-use pintle_model::{FieldError, Kind, NameRule};
+use pintle_model::{FieldError, FieldPath, Kind, NameRule};
 use serde_json::{Map, Value};
+
+use crate::schema::unknown_in;
 
 pub(crate) use crd::read_core;
 pub use version::{Column, Scale, SelectableField, Version};
@@ -39,6 +41,24 @@ impl Definition {
     /// come back together, their paths relative to the object.
     pub fn from_crd(name: &str, body: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
         crd::read(name, body)
+    }
+
+    /// The paths of words in the schemas of a `CustomResourceDefinition` that mean nothing, such as
+    /// a misspelt `required`. Compiling passes over them.
+    pub fn unknown_keywords(body: &Map<String, Value>) -> Vec<String> {
+        let spec = FieldPath::ROOT.field("spec");
+        let path = spec.field("versions");
+        let versions = body.get("spec").and_then(|spec| spec.get("versions"));
+        let mut found = Vec::new();
+        for (index, version) in versions.and_then(Value::as_array).into_iter().flatten().enumerate()
+        {
+            let version_path = path.index(index);
+            let schema_path = version_path.field("schema");
+            if let Some(schema) = version.pointer("/schema/openAPIV3Schema") {
+                unknown_in(schema_path.field("openAPIV3Schema"), schema, &mut found);
+            }
+        }
+        found
     }
 
     /// What is wrong with this as the successor of a stored declaration: an established kind keeps

@@ -5,6 +5,7 @@
 mod allowed;
 mod compile;
 mod format;
+mod keywords;
 mod normalize;
 mod number;
 mod pattern;
@@ -25,6 +26,7 @@ use format::Format;
 use pattern::Pattern;
 
 pub(crate) use compile::Compiler;
+pub(crate) use keywords::unknown_in;
 
 /// A compiled structural schema. Cloning shares it.
 #[derive(Debug, Clone)]
