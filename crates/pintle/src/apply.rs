@@ -88,8 +88,8 @@ impl<'a> Declared<'a> {
     }
 }
 
-/// Where everything that follows its file is declared last. Were each of two documents applied, every
-/// start would write the object twice, and change what is in force for a while.
+/// Where everything that follows its file is declared last. Were each of two documents applied,
+/// every start would write the object twice, and change what is in force for a while.
 fn last_of_each(manifests: &[Manifest]) -> HashMap<Declared<'_>, usize> {
     let declared = manifests.iter().map(Declared::by).enumerate();
     let follows = declared.filter(|(_, it)| FOLLOWING_GROUPS.contains(&it.group));
