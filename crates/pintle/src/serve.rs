@@ -32,10 +32,16 @@ pub enum ServeError {
     #[error(transparent)]
     Apply(#[from] ApplyError),
     /// A file that the settings name cannot be read.
-    #[error("{} cannot be read", file.display())]
+    #[error(
+        "cannot read {}, which the setting {setting:?} names (an option, a variable, or a key of \
+         the settings file)",
+        file.display()
+    )]
     Unreadable {
         /// The file.
         file: PathBuf,
+        /// The name of the setting.
+        setting: &'static str,
         /// Why not.
         source: std::io::Error,
     },
@@ -48,10 +54,12 @@ pub enum ServeError {
         problem: String,
     },
     /// A policy file breaks the rules of policy files.
-    #[error("{}: {problem}", file.display())]
+    #[error("{}{}: {problem}", file.display(), at_line(*line))]
     Policy {
         /// The file.
         file: PathBuf,
+        /// The line of the entry, from 1; nothing when no one entry is meant.
+        line: Option<u64>,
         /// What is wrong, and where.
         problem: PolicyError,
     },
@@ -241,21 +249,28 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
-fn read_text(file: &Path) -> Result<String, ServeError> {
+fn at_line(line: Option<u64>) -> String {
+    line.map(|line| format!(", line {line}")).unwrap_or_default()
+}
+
+fn read_text(file: &Path, setting: &'static str) -> Result<String, ServeError> {
     std::fs::read_to_string(file)
-        .map_err(|source| ServeError::Unreadable { file: file.to_owned(), source })
+        .map_err(|source| ServeError::Unreadable { file: file.to_owned(), setting, source })
 }
 
 fn read_tokens(file: &Path) -> Result<StaticTokens, ServeError> {
-    StaticTokens::parse(&read_text(file)?)
+    StaticTokens::parse(&read_text(file, "tokens")?)
         .map_err(|problem| ServeError::Tokens { file: file.to_owned(), problem })
 }
 
 fn read_policy(file: &Path) -> Result<Policy, ServeError> {
-    let value = yaml::value(&read_text(file)?)
+    let text = read_text(file, "policy")?;
+    let value = yaml::value(&text)
         .map_err(|problem| ServeError::PolicyText { file: file.to_owned(), problem })?;
-    Policy::from_value(&value)
-        .map_err(|problem| ServeError::Policy { file: file.to_owned(), problem })
+    Policy::from_value(&value).map_err(|problem| {
+        let line = problem.entry.and_then(|entry| yaml::line_of_item(&text, entry));
+        ServeError::Policy { file: file.to_owned(), line, problem }
+    })
 }
 
 /// The path of an object to try things on: the first one from the files that is not of a core kind.
