@@ -24,7 +24,7 @@ impl Default for Limits {
         Self {
             write_deadline: Duration::from_secs(30),
             list_page: 1_000,
-            watch_batch: 256,
+            watch_batch: 64,
             watchers_max: 50_000,
             publish_interval_max: Duration::from_millis(25),
             object_bytes_max: 16 * 1024 * 1024,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pintle_authz::{Ask, Asks, Granted, Subresource, Verb};
+use pintle_authz::{Ask, Asks, Granted, Subresource, User, Verb};
 use pintle_model::{Change, Json, Object, ObjectKey, Put, Revision, Uid};
 use pintle_rules::{Decision, Edit, Intent, Lane, Situation, Stamp, Verdict, decide};
 use pintle_schema::Version;
@@ -95,21 +95,27 @@ impl Engine {
     /// before it is given, because the copy it came from may be old. A commit that was begun is
     /// never taken for one that did not happen.
     pub async fn write(&self, granted: Granted<Write>) -> Result<Written, Refusal> {
+        let user = Arc::clone(granted.user());
         let write = granted.into_inner();
         let deadline = Instant::now() + self.limits().write_deadline;
         let written = if write.key.name.name.is_empty() {
             // Nobody else writes an object that has no name yet.
-            self.write_by(deadline, &write).await?
+            self.write_by(deadline, &write, &user).await?
         } else {
             let turn = timeout_at(deadline, self.turns().take(&write.key)).await;
             let _turn = turn.map_err(|_| Refusal::Contended)?;
-            self.write_by(deadline, &write).await?
+            self.write_by(deadline, &write, &user).await?
         };
         self.settle(&written, deadline).await;
         Ok(written)
     }
 
-    async fn write_by(&self, deadline: Instant, write: &Write) -> Result<Written, Refusal> {
+    async fn write_by(
+        &self,
+        deadline: Instant,
+        write: &Write,
+        user: &Arc<User>,
+    ) -> Result<Written, Refusal> {
         let mut current = self.store().peek(&write.key);
         let mut confirmed = false;
         let mut names = if generates_name(write) { GENERATED_NAMES_MAX } else { 0 };
@@ -130,7 +136,9 @@ impl Engine {
                     continue;
                 }
             }
-            let step = self.carry_out(deadline, write, seen.as_ref(), decided?).await?;
+            let decided = decided?;
+            self.check_owners(write, user, seen.as_ref(), &decided)?;
+            let step = self.carry_out(deadline, write, seen.as_ref(), decided).await?;
             let theirs = match step {
                 Step::Done(written) => {
                     return Ok(Written { object: place.lens.show(&written.object), ..written });
@@ -196,6 +204,29 @@ impl Engine {
             stamp: &stamp,
         };
         Ok(decide(situation, &write.intent)?)
+    }
+
+    /// Whoever changes the owners of an object can have it collected with them, so it takes the
+    /// right to delete it; as upstream's `OwnerReferencesPermissionEnforcement`.
+    fn check_owners(
+        &self,
+        write: &Write,
+        user: &Arc<User>,
+        current: Option<&Arc<Object>>,
+        decision: &Decision,
+    ) -> Result<(), Refusal> {
+        let (Some(current), Verdict::Change(change)) = (current, &decision.verdict) else {
+            return Ok(());
+        };
+        let Put::Main { metadata, .. } = &change.put else { return Ok(()) };
+        if metadata.owner_references == current.metadata.owner_references {
+            return Ok(());
+        }
+        let delete = ask_for(Verb::Delete, &write.key, None);
+        let granted = self.rules().grant(user, delete);
+        granted.map(drop).map_err(|forbidden| {
+            forbidden.because("changing ownerReferences can have the object deleted").into()
+        })
     }
 
     async fn carry_out(

@@ -112,7 +112,7 @@ pub fn parse_at(text: &[u8], prefix: &str) -> Result<Parsed, InvalidJson> {
     if text.starts_with(b"\xef\xbb\xbf") {
         return Err(InvalidJson("the text begins with a byte order mark; remove it".to_owned()));
     }
-    let mut reader = Reader { path: prefix.to_owned(), duplicates: Vec::new() };
+    let mut reader = Reader { path: prefix.to_owned(), duplicates: Vec::new(), left: VALUES_MAX };
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = (&mut reader).deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -213,12 +213,30 @@ impl<'de> Visitor<'de> for KeySeed {
 struct Reader {
     path: String,
     duplicates: Vec<String>,
+    /// What the rest of the document may still cost.
+    left: usize,
 }
+
+/// A tree takes far more memory than its text: an object of one field has four bytes of text and
+/// half a kilobyte of tree. So values have a bound of their own, in which lists and objects count
+/// for [`CONTAINER_COST`]. A tree within it takes some 150 MB at the very most.
+const VALUES_MAX: usize = 2_000_000;
+const CONTAINER_COST: usize = 8;
 
 /// After so many duplicates the rest is not interesting, and memory has a bound.
 const DUPLICATES_REPORTED_MAX: usize = 20;
 
 impl Reader {
+    fn pay<E: de::Error>(&mut self, cost: usize) -> Result<(), E> {
+        self.left = self.left.checked_sub(cost).ok_or_else(|| {
+            E::custom(format_args!(
+                "the document holds too many values: {VALUES_MAX} are allowed, of which a list or \
+                 an object takes {CONTAINER_COST}"
+            ))
+        })?;
+        Ok(())
+    }
+
     fn note_duplicate(&mut self, key: &str) {
         if self.duplicates.len() < DUPLICATES_REPORTED_MAX {
             let dot = if self.path.is_empty() { "" } else { "." };
@@ -273,6 +291,7 @@ impl<'de> Visitor<'de> for &mut Reader {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        self.pay(CONTAINER_COST)?;
         let mut items = Vec::new();
         let length = self.path.len();
         loop {
@@ -281,13 +300,17 @@ impl<'de> Visitor<'de> for &mut Reader {
             let item = seq.next_element_seed(&mut *self)?;
             self.path.truncate(length);
             match item {
-                Some(item) => items.push(item),
+                Some(item) => {
+                    self.pay(1)?;
+                    items.push(item);
+                }
                 None => return Ok(Value::Array(items)),
             }
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        self.pay(CONTAINER_COST)?;
         let mut map = Map::new();
         let length = self.path.len();
         while let Some(key) = access.next_key::<String>()? {
@@ -297,6 +320,7 @@ impl<'de> Visitor<'de> for &mut Reader {
             self.path.push_str(&key);
             let value = access.next_value_seed(&mut *self)?;
             self.path.truncate(length);
+            self.pay(1)?;
             if map.contains_key(&key) {
                 self.note_duplicate(&key);
             }
@@ -351,6 +375,14 @@ mod tests {
         }
         assert!(parse(b"\"\xff\"").is_err());
         assert!(Fields::split(b"[1]").is_err());
+    }
+
+    #[test]
+    fn a_tree_has_a_bound_that_its_text_does_not_show() {
+        let small_objects = format!("[{}0]", "{},".repeat(VALUES_MAX / CONTAINER_COST));
+        let error = parse(small_objects.as_bytes()).unwrap_err();
+        assert!(error.0.contains("too many values"), "{error}");
+        assert!(parse(format!("[{}0]", "0,".repeat(100_000)).as_bytes()).is_ok());
     }
 
     #[test]

@@ -44,8 +44,9 @@ pub fn validate_name(path: FieldPath<'_>, name: &str, rule: NameRule) -> Result<
     }
 }
 
-/// All annotations of one object together may take so many bytes, as upstream.
-const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
+/// All annotations of one object together may take so many bytes, as upstream; and so may its
+/// labels, which upstream bounds by the size of the object only.
+const MAP_BYTES_MAX: usize = 256 * 1024;
 
 /// So many faults of labels, and as many of annotations, are told; nobody reads more, and a client
 /// can make any number.
@@ -78,6 +79,7 @@ fn check_labels(
         faults.into_iter().flatten()
     });
     errors.extend(faults.take(FAULTS_MAX));
+    check_bytes(path, labels, errors);
 }
 
 fn check_annotations(
@@ -90,12 +92,16 @@ fn check_annotations(
         Some(FieldError::invalid(path, &Value::from(key.as_str()), detail))
     });
     errors.extend(faults.take(FAULTS_MAX));
-    let bytes: usize = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if bytes > ANNOTATIONS_BYTES_MAX {
+    check_bytes(path, annotations, errors);
+}
+
+fn check_bytes(path: FieldPath<'_>, map: &BTreeMap<String, String>, errors: &mut Vec<FieldError>) {
+    let bytes: usize = map.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > MAP_BYTES_MAX {
         errors.push(FieldError::new(
             path,
             FieldErrorKind::TooLong,
-            format!("annotations take {bytes} bytes together; {ANNOTATIONS_BYTES_MAX} are allowed"),
+            format!("all entries together take {bytes} bytes; {MAP_BYTES_MAX} are allowed"),
         ));
     }
 }

@@ -199,7 +199,13 @@ impl<'a> Call<'a> {
         if self.query.by_name {
             return by_name;
         }
-        if let Some(found) = self.engine().resolve(&resource, &Uid::from(id)) {
+        // A namespace that is named is meant: then what is elsewhere is not found, whatever it is.
+        let elsewhere = |key: &ObjectKey| {
+            self.query.namespace.is_some() && key.name.namespace != by_name.name.namespace
+        };
+        if let Some(found) = self.engine().resolve(&resource, &Uid::from(id))
+            && !elsewhere(&found.key)
+        {
             return found.key.clone();
         }
         let unknown_uid = self.is_namespaced()

@@ -55,23 +55,28 @@ pub(crate) fn object(text: &[u8], version: &Version) -> Result<Shaped, Failure> 
     let only_metadata_keys = own.clone().next().is_none();
     if enveloped && !(only_metadata_keys && version.schema.property("spec").is_some()) {
         envelope(fields, version)
-    } else if only_metadata_keys || knows_one(version, own) {
+    } else if only_metadata_keys || knows_one(version, "spec", own) {
         Ok(flattened(fields, version))
     } else {
-        let names: Vec<&str> = fields.keys().map(String::as_str).take(5).collect();
-        Err(Failure::bad_request(format!(
-            "none of the fields of the body is known, neither as one of the object nor as one of \
-             its spec: {}",
-            names.join(", ").chars().take(200).collect::<String>()
-        )))
+        Err(knows_none("spec", fields.keys().map(String::as_str)))
     }
 }
 
-/// Whether a spec may have one of these fields. A body of which nothing is known is a misspelt one,
-/// and taking it for a spec would empty the spec.
-fn knows_one<'k, K: Iterator<Item = &'k str>>(version: &Version, mut keys: K) -> bool {
-    let Some(spec) = version.schema.property("spec") else { return true };
-    spec.preserves_unknown() || keys.any(|key| key == "namespace" || spec.property(key).is_some())
+/// Whether a lane may have one of these fields. A body of which nothing is known is a misspelt one,
+/// and taking it for the lane would empty the lane.
+fn knows_one<'k, K: Iterator<Item = &'k str>>(version: &Version, lane: &str, mut keys: K) -> bool {
+    let Some(schema) = version.schema.property(lane) else { return true };
+    schema.preserves_unknown()
+        || keys.any(|key| key == "namespace" || schema.property(key).is_some())
+}
+
+fn knows_none<'k, K: Iterator<Item = &'k str>>(lane: &str, names: K) -> Failure {
+    let names: Vec<&str> = names.take(5).collect();
+    Failure::bad_request(format!(
+        "none of the fields of the body is known, neither as one of the object nor as one of its \
+         {lane}: {}",
+        names.join(", ").chars().take(200).collect::<String>()
+    ))
 }
 
 fn envelope(mut fields: Map<String, Value>, version: &Version) -> Result<Shaped, Failure> {
@@ -152,7 +157,10 @@ pub(crate) fn status(text: &[u8], version: &Version) -> Result<Shaped, Failure> 
         ));
     }
     let keys = fields.fields.iter().map(|(name, _)| &**name);
-    if root_of(version, "status", keys) == PatchRoot::Lane {
+    if root_of(version, "status", keys.clone()) == PatchRoot::Lane {
+        if !knows_one(version, "status", keys) {
+            return Err(knows_none("status", fields.fields.iter().map(|(name, _)| &**name)));
+        }
         let status = parse_at(text, "status")?;
         let document = Document { status: Some(status), ..Document::default() };
         return Ok(Shaped { document, ..Shaped::default() });

@@ -1,6 +1,7 @@
 //! Watches, as server-sent events or as JSON lines.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -60,11 +61,11 @@ pub(crate) async fn watch(door: &Arc<RestDoor>, call: Call<'_>) -> Result<Respon
         tokio::time::Instant::now() + Duration::from_secs(seconds.min(365 * 24 * 3600))
     });
     let stream = match call.engine().watch(grants).await {
-        Ok(watcher) => Stream { writer, watcher: Some(watcher), last: None, ends },
+        Ok(watcher) => Stream::new(writer, Some(watcher), None, ends),
         // A history that is gone is told as an event, like one that goes while the watch runs.
         Err(refusal @ Refusal::Expired { .. }) => {
             let last = Some(writer.error(&refusal));
-            Stream { writer, watcher: None, last, ends }
+            Stream::new(writer, None, last, ends)
         }
         Err(refusal) => return Err(call.refused(refusal, "")),
     };
@@ -102,14 +103,28 @@ struct Stream {
     writer: Writer,
     /// Nothing once the watch has ended.
     watcher: Option<Watcher>,
-    /// What is still to be said after that.
+    /// What the watcher has told and is still to be sent.
+    pending: VecDeque<WatchEvent>,
+    /// What is still to be said at the end.
     last: Option<Bytes>,
     ends: Option<tokio::time::Instant>,
 }
 
 impl Stream {
+    const fn new(
+        writer: Writer,
+        watcher: Option<Watcher>,
+        last: Option<Bytes>,
+        ends: Option<tokio::time::Instant>,
+    ) -> Self {
+        Self { writer, watcher, pending: VecDeque::new(), last, ends }
+    }
+
     /// The next piece of the stream; nothing ends it.
     async fn next(&mut self) -> Option<Bytes> {
+        if !self.pending.is_empty() {
+            return Some(self.writer.piece(&mut self.pending));
+        }
         let Some(watcher) = &mut self.watcher else { return self.last.take() };
         let interval = self.writer.door.settings.bookmark_interval;
         let end = async {
@@ -122,12 +137,15 @@ impl Stream {
             biased;
             () = end => None,
             events = watcher.next() => match events {
-                Ok(events) => Some(self.writer.events(&events)),
+                Ok(events) => {
+                    self.pending = events.into();
+                    Some(self.writer.piece(&mut self.pending))
+                }
                 Err(refusal) => self.finish(&refusal),
             },
             () = tokio::time::sleep(interval) => {
                 let revision = watcher.cursor().unwrap_or_default();
-                Some(self.writer.events(&[WatchEvent::Bookmark { revision, ends_state: false }]))
+                Some(self.writer.event(&WatchEvent::Bookmark { revision, ends_state: false }))
             }
         }
     }
@@ -150,15 +168,27 @@ struct Writer {
 }
 
 impl Writer {
-    fn events(&self, events: &[WatchEvent]) -> Bytes {
-        if let [event] = events {
-            return self.event(event);
+    /// Small events go out together, because each piece costs a write to the socket. A large one
+    /// goes alone, so that its bytes are shared by all watchers and not copied for each.
+    fn piece(&self, pending: &mut VecDeque<WatchEvent>) -> Bytes {
+        let mut piece = Bytes::new();
+        let mut joined: Vec<u8> = Vec::new();
+        while let Some(event) = pending.front() {
+            let bytes = self.event(event);
+            if !piece.is_empty() && piece.len().max(joined.len()) + bytes.len() > PIECE_BYTES_MAX {
+                break;
+            }
+            pending.pop_front();
+            if piece.is_empty() {
+                piece = bytes;
+                continue;
+            }
+            if joined.is_empty() {
+                joined.extend_from_slice(&piece);
+            }
+            joined.extend_from_slice(&bytes);
         }
-        let mut out = Vec::new();
-        for event in events {
-            out.extend_from_slice(&self.event(event));
-        }
-        out.into()
+        if joined.is_empty() { piece } else { joined.into() }
     }
 
     fn event(&self, event: &WatchEvent) -> Bytes {
@@ -232,10 +262,12 @@ fn frame(framing: Framing, kind: &str, id: Option<Revision>, json: &str) -> Byte
     .into()
 }
 
+/// Events are joined up to so many bytes.
+const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// So many of the newest events are kept encoded.
 const CACHED_EVENTS: usize = 1_024;
-/// Larger ones are encoded anew for each watcher, so that the cache takes at most so much times
-/// [`CACHED_EVENTS`].
+/// Larger ones are kept only for as long as some watcher is being sent them, so that the cache
+/// takes at most so much times [`CACHED_EVENTS`].
 const CACHED_BYTES_MAX: usize = 32 * 1024;
 
 /// The newest events as they go out, shared by all watchers.
@@ -250,8 +282,24 @@ struct Encoded {
     kind: &'static str,
     /// Versions are compared by address: whoever holds the same one is told the same.
     version: Arc<Version>,
-    object: Arc<Object>,
-    bytes: Bytes,
+    /// So are objects. One that is gone has no address that another could take while this is held.
+    object: Weak<Object>,
+    text: Text,
+}
+
+#[derive(Debug)]
+enum Text {
+    Small(Bytes),
+    Large(Weak<Vec<u8>>),
+}
+
+/// Bytes that know when nobody sends them any more.
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Default for EventCache {
@@ -275,17 +323,32 @@ impl EventCache {
         if let Some(found) = slot.load().as_deref()
             && found.framing == framing
             && found.kind == kind
-            && Arc::ptr_eq(&found.object, object)
+            && std::ptr::eq(found.object.as_ptr(), Arc::as_ptr(object))
             && Arc::ptr_eq(&found.version, version)
+            && let Some(bytes) = found.text.bytes()
         {
-            return found.bytes.clone();
+            return bytes;
         }
-        let bytes = encode();
-        if bytes.len() <= CACHED_BYTES_MAX {
-            let (version, object) = (Arc::clone(version), Arc::clone(object));
-            let encoded = Encoded { framing, kind, version, object, bytes: bytes.clone() };
-            slot.store(Some(Arc::new(encoded)));
-        }
+        let (text, bytes) = Text::of(encode());
+        let (version, object) = (Arc::clone(version), Arc::downgrade(object));
+        slot.store(Some(Arc::new(Encoded { framing, kind, version, object, text })));
         bytes
+    }
+}
+
+impl Text {
+    fn of(bytes: Bytes) -> (Self, Bytes) {
+        if bytes.len() <= CACHED_BYTES_MAX {
+            return (Self::Small(bytes.clone()), bytes);
+        }
+        let shared = Arc::new(Vec::from(bytes));
+        (Self::Large(Arc::downgrade(&shared)), Bytes::from_owner(Shared(shared)))
+    }
+
+    fn bytes(&self) -> Option<Bytes> {
+        match self {
+            Self::Small(bytes) => Some(bytes.clone()),
+            Self::Large(shared) => shared.upgrade().map(Shared).map(Bytes::from_owner),
+        }
     }
 }

@@ -159,6 +159,10 @@ async fn patch_lane(
     let text = read(&call, body).await?;
     let write = refine(&call, granted, id, |_| {
         let (patch, root) = shape::patch(&text, format, &call.version, name)?;
+        if lane == Lane::Main && patch.reads() {
+            // Whoever may not see a spec learns nothing of it by moving it around either.
+            ask(&call, Verb::Get, &key, None, id)?;
+        }
         let precondition = preconditions(&call, lane, None)?;
         let precondition = with_patched_version(precondition, &patch, root, lane)?;
         let intent = intent(&call, lane, Edit::Patch(patch, root), precondition);

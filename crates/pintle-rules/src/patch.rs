@@ -73,6 +73,8 @@ pub struct PatchLimits {
     pub depth_max: usize,
     /// So many items of lists may be moved up or down to make or close gaps.
     pub shifted_items_max: usize,
+    /// So many values may be looked at because operations put them somewhere, each time anew.
+    pub visited_values_max: usize,
 }
 
 /// Objects and lists nest at most so deep, patched or not. What is stored can be read back: the
@@ -86,6 +88,7 @@ impl Default for PatchLimits {
             result_bytes_max: 16 * 1024 * 1024,
             depth_max: DEPTH_MAX,
             shifted_items_max: 100_000_000,
+            visited_values_max: 10_000_000,
         }
     }
 }
@@ -179,6 +182,12 @@ impl Patch {
         measure::check_size(&result, limits.result_bytes_max, limits)?;
         *target = result;
         Ok(())
+    }
+
+    /// Whether it can tell its sender something about the document: by a `test`, or by putting one
+    /// part of it into another.
+    pub fn reads(&self) -> bool {
+        matches!(self, Self::Json(patch) if patch.reads())
     }
 
     /// Every place that the patch reads or writes, `from` and `test` included. A merge patch is

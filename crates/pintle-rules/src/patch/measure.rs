@@ -33,6 +33,21 @@ pub(crate) fn fits(value: &Value, levels: usize) -> bool {
     }
 }
 
+/// How many values `value` consists of; nothing when they are more than `max`.
+pub(super) fn count(value: &Value, max: usize) -> Option<usize> {
+    let inside = max.checked_sub(1)?;
+    let left = match value {
+        Value::Object(map) => map.values().try_fold(inside, |left, value| left_after(value, left)),
+        Value::Array(items) => items.iter().try_fold(inside, |left, value| left_after(value, left)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(inside),
+    };
+    left.map(|left| max - left)
+}
+
+fn left_after(value: &Value, left: usize) -> Option<usize> {
+    count(value, left).map(|values| left - values)
+}
+
 /// How many bytes `value` has as JSON text; fails when that is more than `max`.
 pub(super) fn check_size(
     value: &Value,

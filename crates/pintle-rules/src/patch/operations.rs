@@ -65,6 +65,15 @@ impl JsonPatch {
         })
     }
 
+    pub(super) fn reads(&self) -> bool {
+        self.0.iter().any(|operation| match operation {
+            PatchOperation::Test(_) | PatchOperation::Move(_) | PatchOperation::Copy(_) => true,
+            PatchOperation::Add(_) | PatchOperation::Replace(_) | PatchOperation::Remove(_) => {
+                false
+            }
+        })
+    }
+
     pub(super) fn writing_only(&self, inside: impl Fn(&str) -> bool) -> Self {
         let counts = |operation: &&PatchOperation| match operation {
             PatchOperation::Test(_) | PatchOperation::Move(_) => true,
@@ -105,16 +114,25 @@ struct Budget<'a> {
     limits: &'a PatchLimits,
     copy_bytes: usize,
     shifted_items: usize,
+    visited_values: usize,
 }
 
 impl<'a> Budget<'a> {
     const fn new(limits: &'a PatchLimits) -> Self {
-        let PatchLimits { result_bytes_max, shifted_items_max, .. } = *limits;
-        Self { limits, copy_bytes: result_bytes_max, shifted_items: shifted_items_max }
+        Self {
+            limits,
+            copy_bytes: limits.result_bytes_max,
+            shifted_items: limits.shifted_items_max,
+            visited_values: limits.visited_values_max,
+        }
     }
 
     fn charge(&mut self, document: &Value, operation: &PatchOperation) -> Result<(), PatchError> {
         if let Some(value) = entering(document, operation) {
+            // What is moved to and fro is looked at each time.
+            self.visited_values = measure::count(value, self.visited_values)
+                .and_then(|values| self.visited_values.checked_sub(values))
+                .ok_or(PatchError::TooMuchWork)?;
             measure::check_depth(value, operation.path().count(), self.limits)?;
             if matches!(operation, PatchOperation::Copy(_)) {
                 self.copy_bytes -= measure::check_size(value, self.copy_bytes, self.limits)?;
