@@ -32,8 +32,8 @@ fn owner(name: &str, uid: &str) -> Value {
     })
 }
 
-/// Watchers are told a change when it is durable, which may be before the server itself has acted on
-/// it. The answer to a declaration waits until it has, for everything up to there.
+/// Watchers are told a change when it is durable, which may be before the server itself has acted
+/// on it. The answer to a declaration waits until it has, for everything up to there.
 async fn until_followed(server: &Server) {
     let marker = definition("test.example.io", "markers", "Marker", &anything());
     declare(server, &marker).await;

@@ -1,7 +1,7 @@
 //! The most typical exchanges, as they stand on the wire, in `transcripts/*.http`.
 //!
-//! Requests are written by hand; answers are what the server said, with everything that differs from
-//! run to run replaced. `PINTLE_BLESS=1` writes the answers anew, to be reviewed as a diff.
+//! Requests are written by hand; answers are what the server said, with everything that differs
+//! from run to run replaced. `PINTLE_BLESS=1` writes the answers anew, to be reviewed as a diff.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
