@@ -1,7 +1,7 @@
 //! Opening a data directory: its lock, its file, and what can be wrong with them.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use pintle_store::StoreError;
@@ -48,6 +48,17 @@ pub enum OpenError {
         /// The newest schema version that this program knows.
         known: i32,
     },
+    /// The database that was made here is gone.
+    #[error(
+        "{file} is missing or empty, but a database was made here before; restore it from a backup, \
+         or delete {lock} to begin anew without the data"
+    )]
+    Lost {
+        /// The file that should be there.
+        file: PathBuf,
+        /// The file that remembers it.
+        lock: PathBuf,
+    },
     /// What is in the file does not fit together.
     #[error("{file} is damaged: {what}; restore it from a backup")]
     Damaged {
@@ -76,39 +87,71 @@ pub(crate) struct Opened {
 
 /// Takes the lock of `dir`, opens its database, and makes its tables where it is new.
 pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
-    let lock = lock(dir)?;
+    let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
+    let lock = Lock::take(dir)?;
     let file = dir.join("pintle.db");
-    let connection = prepare(&file).map_err(|error| match error {
+    let connection = prepare(&file, lock.remembers).map_err(|error| match error {
         Refusal::Sqlite(error) => sqlite_error(&file, error),
+        Refusal::File(source) => unusable(source),
         Refusal::NotOurs => OpenError::NotOurs { file: file.clone() },
         Refusal::TooNew(found) => OpenError::TooNew { file: file.clone(), found, known: VERSION },
+        Refusal::Lost => OpenError::Lost { file: file.clone(), lock: dir.join(LOCK_NAME) },
+        Refusal::Damaged(what) => OpenError::Damaged { file: file.clone(), what },
     })?;
+    let lock = lock.remember().map_err(unusable)?;
     // The name of a new file is durable when its directory is.
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(|source| OpenError::Directory { dir: dir.to_owned(), source })?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(unusable)?;
     Ok(Opened { connection, file, lock })
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
-    let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
-    std::fs::create_dir_all(dir).map_err(unusable)?;
-    let lock = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(dir.join("pintle.lock"))
-        .map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
+const LOCK_NAME: &str = "pintle.lock";
+
+/// What the lock file says once there is a database; any text in it means that.
+const MEMORY: &[u8] = b"A database was made here: without pintle.db no server starts.\n";
+
+struct Lock {
+    file: File,
+    /// Whether a database was made here before.
+    remembers: bool,
+}
+
+impl Lock {
+    fn take(dir: &Path) -> Result<Self, OpenError> {
+        let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(unusable)?;
+        let file = File::options()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(dir.join(LOCK_NAME))
+            .map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::InUse { dir: dir.to_owned() });
+            }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
+        let remembers = file.metadata().map_err(unusable)?.len() > 0;
+        Ok(Self { file, remembers })
+    }
+
+    fn remember(mut self) -> io::Result<File> {
+        if !self.remembers {
+            self.file.write_all(MEMORY)?;
+            self.file.sync_all()?;
+        }
+        Ok(self.file)
     }
 }
 
 enum Refusal {
     Sqlite(rusqlite::Error),
+    File(io::Error),
     NotOurs,
     TooNew(i32),
+    Lost,
+    Damaged(String),
 }
 
 impl From<rusqlite::Error> for Refusal {
@@ -117,11 +160,26 @@ impl From<rusqlite::Error> for Refusal {
     }
 }
 
-fn prepare(file: &Path) -> Result<Connection, Refusal> {
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+fn prepare(file: &Path, made_before: bool) -> Result<Connection, Refusal> {
+    if bytes_of(file)? > 0 {
+        check_size(file)?;
+    } else if made_before {
+        // Said before SQLite makes the file.
+        return Err(Refusal::Lost);
+    }
     let mut connection = connect(file, Role::Writer)?;
     // A crash while it was made leaves a file without tables: that one is new, too.
     let tables = "SELECT count(*) FROM sqlite_schema";
     let fresh = connection.query_one(tables, [], |row| row.get::<_, i64>(0))? == 0;
+    if fresh && made_before {
+        return Err(Refusal::Lost);
+    }
     if fresh {
         connection.pragma_update(None, "page_size", 4096)?;
     } else {
@@ -132,6 +190,54 @@ fn prepare(file: &Path) -> Result<Connection, Refusal> {
         create(&mut connection)?;
     }
     Ok(connection)
+}
+
+/// How long a file is; one that is not there is as good as empty.
+fn bytes_of(file: &Path) -> io::Result<u64> {
+    match std::fs::metadata(file) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses a file whose end was cut off, which SQLite itself would read as zeros.
+///
+/// While there is a WAL, a checkpoint may have been cut short, and the size says nothing.
+fn check_size(file: &Path) -> Result<(), Refusal> {
+    let mut wal = file.as_os_str().to_owned();
+    wal.push("-wal");
+    if bytes_of(Path::new(&wal))? > 0 {
+        return Ok(());
+    }
+    let mut header = [0; 100];
+    match File::open(file)?.read_exact(&mut header) {
+        // SQLite says best what else it is.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+        read => read?,
+    }
+    let (found, Some(expected)) = (bytes_of(file)?, bytes_by_header(&header)) else {
+        return Ok(());
+    };
+    if found == expected {
+        return Ok(());
+    }
+    let what = format!("it has {found} bytes, where its header says {expected}");
+    Err(Refusal::Damaged(what))
+}
+
+/// How long a database is by the first 100 bytes of it, if they are a database's and say so
+/// (sections 1.2 and 1.3 of SQLite's "Database File Format").
+fn bytes_by_header(header: &[u8; 100]) -> Option<u64> {
+    let number = |at: usize| {
+        let bytes = header.get(at..at + 4)?;
+        Some(u32::from_be_bytes(bytes.try_into().ok()?))
+    };
+    let (page_bytes, pages) = (number(16)? >> 16, number(28)?);
+    // A size of 64 KiB is written as 1. The count holds only while the two counters agree.
+    let page_bytes = if page_bytes == 1 { 1 << 16 } else { page_bytes };
+    let says_so = header.starts_with(b"SQLite format 3\0") && number(24)? == number(92)?;
+    says_so.then(|| u64::from(page_bytes) * u64::from(pages))
 }
 
 fn check_identity(connection: &Connection) -> Result<(), Refusal> {

@@ -48,6 +48,46 @@ fn spoiled_files_are_refused() {
     check(&["damaged", "unknown object"], run("UPDATE log SET object = 9 WHERE revision = 2"));
 }
 
+/// Shortens a closed store's file to what `bytes` makes of its length, and opens it again.
+fn cut(dir: &TempDir, bytes: impl FnOnce(u64) -> u64) -> Result<SqliteStore, OpenError> {
+    drop(open(dir).unwrap());
+    let file = std::fs::File::options().write(true).open(dir.path().join("pintle.db")).unwrap();
+    file.set_len(bytes(file.metadata().unwrap().len())).unwrap();
+    open(dir)
+}
+
+#[test]
+fn a_file_of_another_length_is_refused() {
+    for change in [-1, -4_096, 1, 4_096] {
+        let dir = TempDir::new().unwrap();
+        let error = cut(&dir, |bytes| bytes.strict_add_signed(change)).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{change}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("header says") && text.contains("backup"), "{text}");
+    }
+}
+
+#[test]
+fn a_database_that_is_gone_is_missed() {
+    let gone = |error: &OpenError| matches!(error, OpenError::Lost { .. });
+    let dir = TempDir::new().unwrap();
+    assert!(gone(&cut(&dir, |_| 0).unwrap_err()));
+    let file = dir.path().join("pintle.db");
+    std::fs::remove_file(&file).unwrap();
+    let error = open(&dir).unwrap_err();
+    assert!(gone(&error), "{error}");
+    for part in ["pintle.db", "pintle.lock", "backup", "delete"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    assert!(!file.exists(), "it is not made by looking");
+    // As a crash would leave it whose WAL somebody deleted.
+    Connection::open(&file).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
+    assert!(gone(&open(&dir).unwrap_err()));
+    std::fs::remove_file(&file).unwrap();
+    std::fs::remove_file(dir.path().join("pintle.lock")).unwrap();
+    drop(open(&dir).unwrap());
+}
+
 #[test]
 fn another_file_is_not_touched() {
     let dir = TempDir::new().unwrap();
