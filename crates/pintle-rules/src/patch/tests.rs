@@ -7,8 +7,13 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const SMALL: PatchLimits =
-    PatchLimits { operations_max: 4, result_bytes_max: 1024, depth_max: 6, shifted_items_max: 100 };
+const SMALL: PatchLimits = PatchLimits {
+    operations_max: 4,
+    result_bytes_max: 1024,
+    depth_max: 6,
+    shifted_items_max: 100,
+    visited_values_max: 1_000,
+};
 
 #[expect(clippy::panic_in_result_fn, reason = "a test helper that also asserts atomicity")]
 fn patched(
@@ -360,9 +365,12 @@ fn attacks_end_early() {
         .map(|step| json!({"op": "copy", "from": "", "path": format!("/{step}")}))
         .collect();
     let shuffling = vec![json!({"op": "move", "from": "/list/0", "path": "/list/-"}); 10_000];
+    let toss = |from: &str, to: &str| json!({"op": "move", "from": from, "path": to});
+    let tossing: Vec<_> =
+        (0..4_900).flat_map(|_| [toss("/list", "/other"), toss("/other", "/list")]).collect();
     let target = json!({"list": vec![0; 200_000]});
     let started = Instant::now();
-    for attack in [doubling, shuffling] {
+    for attack in [doubling, shuffling, tossing] {
         let outcome = patched(PatchFormat::Json, &target, &json!(attack), &PatchLimits::default());
         assert!(outcome.is_err());
     }

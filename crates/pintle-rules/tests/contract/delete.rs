@@ -92,3 +92,13 @@ fn nothing_is_deleted_twice() {
     assert_eq!(said(&world.write(&main(background()))), "delete");
     assert_eq!(said(&world.write(&main(background()))), "not found");
 }
+
+#[test]
+fn the_namespace_that_is_meant_without_a_name_stays() {
+    for (name, expected) in [("default", "indispensable"), ("other", "main g2")] {
+        let mut world = World::of_core("namespaces", name);
+        world.wrote(&main(create(json!({}))));
+        let answer = said(&world.decide(&main(background())));
+        assert!(answer.starts_with(expected), "{name}: {answer}");
+    }
+}

@@ -72,6 +72,6 @@ fn refused(refusal: &Refusal) -> String {
         Refusal::UnknownFields(fields) => format!("unknown {}", fields.join(", ")),
         Refusal::Patch(error) => format!("patch {error}"),
         Refusal::NoCondition { kind } => format!("no condition {kind}"),
-        Refusal::Terminating => "terminating".to_owned(),
+        Refusal::Indispensable => "indispensable".to_owned(),
     }
 }

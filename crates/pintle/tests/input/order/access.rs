@@ -195,3 +195,50 @@ async fn nobody_gives_themselves_more_rights() {
     server.json("POST", "/clusterroles", &BOB, &role).await.expect(201);
     assert_sound(server).await;
 }
+
+/// Whoever may update an object may not have it collected with an owner of their choice (group 6).
+#[tokio::test]
+async fn the_right_to_update_is_not_the_right_to_delete() {
+    let guarded = super::guarded(None).await;
+    let server = &guarded.server;
+    let gone = json!([{
+        "apiVersion": "infra.example.io/v1", "kind": "Device", "name": "gone",
+        "uid": "device-0000000000000000",
+    }]);
+    let owned = json!({"metadata": {"ownerReferences": gone}});
+    for method in ["PATCH", "PUT"] {
+        let reply = server.json(method, DEVICE, &ALICE, &owned).await;
+        assert_eq!(reply.status, 403, "{method}: {}", reply.text());
+        assert!(reply.text().contains("ownerReferences"), "{method}: {}", reply.text());
+    }
+    server.json("PATCH", DEVICE, &ALICE, &json!({"spec": {"model": "m"}})).await.expect(200);
+    assert_sound(server).await;
+}
+
+/// Whoever may patch and not read learns nothing of a spec by moving it around.
+#[tokio::test]
+async fn a_patch_shows_nothing_to_whoever_may_not_read() {
+    let policy = r"
+- reads: explicit
+- {role: patcher, permissions: [devices:patch]}
+- {user: alice, role: patcher}
+";
+    let guarded = super::guarded(Some(policy)).await;
+    let server = &guarded.server;
+    let probes = [
+        json!([{"op": "copy", "from": "/spec/location", "path": "/metadata/annotations/leak"}]),
+        json!([{"op": "copy", "from": "/spec", "path": "/metadata/name"}]),
+        json!([{"op": "move", "from": "/spec/model", "path": "/metadata/resourceVersion"}]),
+        json!([{"op": "test", "path": "/spec/location", "value": "datacenter-1"}]),
+    ];
+    for probe in probes {
+        let headers =
+            [ALICE.as_slice(), &[("content-type", "application/json-patch+json")]].concat();
+        let reply = server.send("PATCH", DEVICE, &headers, probe.to_string()).await;
+        assert_eq!(reply.status, 403, "{probe}: {}", reply.text());
+        assert!(!reply.text().contains("datacenter"), "{probe}: {}", reply.text());
+    }
+    let reply = server.json("PATCH", DEVICE, &ALICE, &json!({"spec": {"model": "m"}})).await;
+    reply.expect(200);
+    assert!(reply.json().get("spec").is_none(), "{}", reply.text());
+}
