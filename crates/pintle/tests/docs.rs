@@ -4,6 +4,8 @@
 //! A page brings its files along: a `yaml` block whose first line is `# NAME` is the file NAME, and
 //! a `csv` block is `tokens.csv`.
 
+#![cfg(test)]
+
 #[path = "support/harness.rs"]
 mod harness;
 #[path = "support/pages.rs"]

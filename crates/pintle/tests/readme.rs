@@ -1,5 +1,7 @@
-//! The README, done: see `support/pages.rs`. What the first call of cargo is said to print is compared
-//! with the start of the server that this test runs.
+//! The README, done: see `support/pages.rs`. What the first call of cargo is said to print is
+//! compared with the start of the server that this test runs.
+
+#![cfg(test)]
 
 #[path = "support/harness.rs"]
 mod harness;

@@ -74,7 +74,12 @@ async fn run(blocks: &[&Block], server: &Server, directory: &Path) -> Vec<String
     let script = format!("set -euo pipefail\n{}", in_place(&script, server));
     let mut shell = Command::new("bash");
     shell.args(["-c", &script]).current_dir(directory).stdin(Stdio::null());
-    // Nothing that a page starts gets in the way of other servers.
+    // Settings of whoever runs the tests are no business of the page, and nothing that it starts
+    // gets in the way of other servers.
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    for name in variables.filter(|name| name.to_string_lossy().starts_with("PINTLE_")) {
+        shell.env_remove(name);
+    }
     shell.env("PINTLE_STORE", "memory").env("PINTLE_LISTEN", "127.0.0.1:0");
     shell.env("PATH", path_with_program());
     let output = tokio::task::spawn_blocking(move || shell.output());
