@@ -186,20 +186,21 @@ impl Step {
 fn copy(connection: &Connection, lane: LaneId) -> rusqlite::Result<()> {
     let statement = match lane.lane() {
         Lane::Metadata => {
-            "INSERT INTO lanes (id, object, at, resource, namespace, name, value)
-             SELECT ?1, object, at, resource, namespace, name, metadata FROM log WHERE revision = ?2"
+            "INSERT INTO lanes (id, object, at, sum, resource, namespace, name, value)
+             SELECT ?1, object, at, metadata_sum, resource, namespace, name, metadata
+             FROM log WHERE revision = ?2"
         }
         Lane::Body => {
-            "INSERT INTO lanes (id, object, at, value)
-             SELECT ?1, object, at, body FROM log WHERE revision = ?2"
+            "INSERT INTO lanes (id, object, at, sum, value)
+             SELECT ?1, object, at, body_sum, body FROM log WHERE revision = ?2"
         }
         Lane::Status => {
-            "INSERT INTO lanes (id, object, at, ledger, value)
-             SELECT ?1, object, at, ledger, status FROM log WHERE revision = ?2"
+            "INSERT INTO lanes (id, object, at, sum, ledger, value)
+             SELECT ?1, object, at, status_sum, ledger, status FROM log WHERE revision = ?2"
         }
         Lane::Removed => {
-            "INSERT INTO lanes (id, object, at)
-             SELECT ?1, object, at FROM log WHERE revision = ?2"
+            "INSERT INTO lanes (id, object, at, sum)
+             SELECT ?1, object, at, metadata_sum FROM log WHERE revision = ?2"
         }
     };
     connection.prepare_cached(statement)?.execute([lane.0, lane.revision()])?;

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use crate::load::{LoadError, Marks, corrupt};
 use crate::row::{self, Lane, LaneId, blob, revision, sql};
 use crate::schema::{Role, connect};
+use crate::sum::Stored;
 
 /// So many reads of history run at once; others wait their turn.
 const READERS: usize = 2;
@@ -205,12 +206,14 @@ struct Reading<'c> {
 impl<'c> Reading<'c> {
     fn new(connection: &'c Connection, resources: Resources) -> rusqlite::Result<Self> {
         let from_log = connection.prepare_cached(
-            "SELECT at, namespace, name, ledger,
-                CASE ?2 WHEN 0 THEN metadata WHEN 1 THEN body ELSE status END
+            "SELECT at, namespace, name, CASE ?2 WHEN 2 THEN ledger END,
+                CASE ?2 WHEN 0 THEN metadata WHEN 1 THEN body ELSE status END,
+                CASE ?2 WHEN 0 THEN metadata_sum WHEN 1 THEN body_sum ELSE status_sum END
              FROM log WHERE revision = ?1",
         )?;
-        let from_lanes = connection
-            .prepare_cached("SELECT at, namespace, name, ledger, value FROM lanes WHERE id = ?1")?;
+        let from_lanes = connection.prepare_cached(
+            "SELECT at, namespace, name, ledger, value, sum FROM lanes WHERE id = ?1",
+        )?;
         Ok(Self { resources, values: HashMap::new(), bytes: 0, from_log, from_lanes })
     }
 
@@ -235,9 +238,10 @@ impl<'c> Reading<'c> {
             corrupt(format!("the event of revision {} is of no known resource", entry.revision))
         })?;
         let [metadata_at, body_at, status_at] = at;
-        let metadata = self.value(LaneId::new(metadata_at, Lane::Metadata))?;
-        let body = self.value(LaneId::new(body_at, Lane::Body))?;
-        let status = self.value(LaneId::new(status_at, Lane::Status))?;
+        let of = (entry.object, &resource);
+        let metadata = self.value(LaneId::new(metadata_at, Lane::Metadata), of)?;
+        let body = self.value(LaneId::new(body_at, Lane::Body), of)?;
+        let status = self.value(LaneId::new(status_at, Lane::Status), of)?;
         let (Some(metadata), Some(body), Some(status)) = (metadata, body, status) else {
             return Ok(None);
         };
@@ -268,13 +272,13 @@ impl<'c> Reading<'c> {
     }
 
     /// The value of a lane, from wherever it is; nothing when it has left history.
-    fn value(&mut self, id: LaneId) -> Result<Option<Value>, LoadError> {
+    fn value(&mut self, id: LaneId, of: (i64, &GroupResource)) -> Result<Option<Value>, LoadError> {
         if let Some(known) = self.values.get(&id) {
             return Ok(known.clone());
         }
         let (lane, at) = (id.lane(), id.revision());
         let mut bytes = 0;
-        let mut decode = |row: &Row<'_>| Ok(decode(row, id, &mut bytes));
+        let mut decode = |row: &Row<'_>| Ok(decode(row, id, of, &mut bytes));
         let in_log = self.from_log.query_row((at, lane as i64), &mut decode).optional()?;
         let found = match in_log {
             Some(found) => Some(found),
@@ -287,25 +291,42 @@ impl<'c> Reading<'c> {
     }
 }
 
-fn decode(row: &Row<'_>, id: LaneId, bytes: &mut usize) -> Result<Value, LoadError> {
+fn decode(
+    row: &Row<'_>,
+    id: LaneId,
+    (object, resource): (i64, &GroupResource),
+    bytes: &mut usize,
+) -> Result<Value, LoadError> {
     let at = id.revision();
     let lacks = || corrupt(format!("the value written by revision {at} is missing"));
     let (ledger, value) = (blob(row, 3)?, blob(row, 4)?);
     *bytes += ledger.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
-    let lane = match id.lane() {
-        Lane::Metadata => {
-            let (namespace, name) = (row.get_ref(1)?, row.get_ref(2)?);
-            let text = |value: rusqlite::types::ValueRef<'_>| Some(Arc::from(value.as_str().ok()?));
-            let namespace = text(namespace).ok_or_else(lacks)?;
-            let name = text(name).ok_or_else(lacks)?;
-            let metadata = row::metadata(value.ok_or_else(lacks)?, at)?;
-            LaneValue::Metadata(ObjectName { namespace, name }, metadata)
+    let name = match id.lane() {
+        Lane::Metadata => Some(object_name(row)?.ok_or_else(lacks)?),
+        Lane::Body | Lane::Status | Lane::Removed => None,
+    };
+    let written_at = Timestamp(row.get(0)?);
+    let key = name.as_ref().map(|name| (resource, name));
+    let stored = Stored { id, object, at: written_at.0, key, ledger, value };
+    if row.get::<_, Option<i64>>(5)? != Some(stored.sum()) {
+        return Err(row::altered(id, name.as_ref()).into());
+    }
+    let lane = match (id.lane(), name) {
+        (Lane::Metadata, Some(name)) => {
+            LaneValue::Metadata(name, row::metadata(value.ok_or_else(lacks)?, at)?)
         }
-        Lane::Body => LaneValue::Body(value.map(row::json).ok_or_else(lacks)?),
-        Lane::Status | Lane::Removed => {
+        (Lane::Metadata, None) => return Err(lacks().into()),
+        (Lane::Body, _) => LaneValue::Body(value.map(row::json).ok_or_else(lacks)?),
+        (Lane::Status | Lane::Removed, _) => {
             let ledger = ledger.map(|text| row::ledger(text, at)).transpose()?;
             LaneValue::Status(value.map(row::json), ledger)
         }
     };
-    Ok(Value { at: Timestamp(row.get(0)?), lane })
+    Ok(Value { at: written_at, lane })
+}
+
+fn object_name(row: &Row<'_>) -> rusqlite::Result<Option<ObjectName>> {
+    let (namespace, name) = (row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?);
+    let name = namespace.zip(name);
+    Ok(name.map(|(namespace, name)| ObjectName { namespace: namespace.into(), name: name.into() }))
 }

@@ -49,6 +49,7 @@ mod queue;
 mod row;
 mod schema;
 mod store;
+mod sum;
 mod writer;
 
 pub use open::OpenError;

@@ -12,6 +12,7 @@ use pintle_store::StoreError;
 use rusqlite::{Connection, Row};
 
 use crate::row::{self, COUNTED_BYTES, Lane, LaneId, blob, revision, unreadable};
+use crate::sum::Stored;
 
 /// What a store knows when it starts.
 #[derive(Debug)]
@@ -108,6 +109,7 @@ struct Parts {
 
 /// The columns of one lane value; which of them mean something depends on the lane.
 struct Columns<'r> {
+    sum: Option<i64>,
     resource: Option<i64>,
     namespace: Option<&'r str>,
     name: Option<&'r str>,
@@ -134,11 +136,13 @@ impl Loading {
     /// Ids grow with revisions, so of a lane the last value read is the newest.
     fn read_lanes(&mut self, connection: &Connection) -> Result<(), LoadError> {
         let mut statement = connection.prepare(
-            "SELECT id, object, at, resource, namespace, name, ledger, value FROM lanes ORDER BY id",
+            "SELECT id, object, at, resource, namespace, name, ledger, value, sum
+             FROM lanes ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let columns = Columns {
+                sum: row.get(8)?,
                 resource: row.get(3)?,
                 namespace: row.get_ref(4)?.as_str_or_null().map_err(rusqlite::Error::from)?,
                 name: row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?,
@@ -158,7 +162,7 @@ impl Loading {
     ) -> Result<(Revision, u64), LoadError> {
         let mut statement = connection.prepare(&format!(
             "SELECT revision, object, at, wrote, resource, namespace, name, metadata, ledger,
-                status, body, {COUNTED_BYTES} FROM log WHERE revision > ?1 ORDER BY revision"
+                status, body, {COUNTED_BYTES}, metadata_sum, body_sum, status_sum FROM log WHERE revision > ?1 ORDER BY revision"
         ))?;
         let mut rows = statement.query([row::sql(folded)])?;
         let (mut newest, mut bytes) = (folded, 0);
@@ -181,21 +185,29 @@ impl Loading {
         if revision != object && !self.places.contains_key(&object) {
             return Err(corrupt(format!("revision {revision} changes an unknown object")).into());
         }
+        let [metadata_sum, body_sum, status_sum]: [Option<i64>; 3] =
+            [row.get(12)?, row.get(13)?, row.get(14)?];
+        let sums = [metadata_sum, body_sum, status_sum].into_iter().flatten().count();
+        if wrote.count_ones() as usize != sums {
+            let what = "has not as many checksums as values";
+            return Err(corrupt(format!("revision {revision} {what}")).into());
+        }
         for lane in [Lane::Metadata, Lane::Body, Lane::Status, Lane::Removed] {
             if wrote & lane.bit() == 0 {
                 continue;
             }
-            let value = match lane {
-                Lane::Metadata => blob(row, 7)?,
-                Lane::Status => blob(row, 9)?,
-                Lane::Body => blob(row, 10)?,
-                Lane::Removed => None,
+            let (sum, ledger, value) = match lane {
+                Lane::Metadata => (metadata_sum, None, blob(row, 7)?),
+                Lane::Status => (status_sum, blob(row, 8)?, blob(row, 9)?),
+                Lane::Body => (body_sum, None, blob(row, 10)?),
+                Lane::Removed => (metadata_sum, None, None),
             };
             let columns = Columns {
+                sum,
                 resource: row.get(4)?,
                 namespace: row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?,
                 name: row.get_ref(6)?.as_str_or_null().map_err(rusqlite::Error::from)?,
-                ledger: blob(row, 8)?,
+                ledger,
                 value,
             };
             self.put(LaneId::new(revision, lane), object, at, &columns)?;
@@ -216,6 +228,19 @@ impl Loading {
             Lane::Metadata => Some(self.key(columns).ok_or_else(lacks)?),
             Lane::Body | Lane::Status | Lane::Removed => None,
         };
+        let (ledger, value) = (columns.ledger, columns.value);
+        let stored = Stored {
+            id,
+            object,
+            at,
+            key: key.as_ref().map(|key| (&key.resource, &key.name)),
+            ledger,
+            value,
+        };
+        if columns.sum != Some(stored.sum()) {
+            let of = key.as_ref().or_else(|| self.known_key(object));
+            return Err(row::altered(id, of.map(|key| &key.name)));
+        }
         if id.lane() == Lane::Removed {
             self.remove(object);
             return Ok(());
@@ -249,6 +274,11 @@ impl Loading {
             self.objects.len() - 1
         });
         self.objects.get_mut(place)?.as_mut().map(|(_, parts)| parts)
+    }
+
+    fn known_key(&self, object: i64) -> Option<&ObjectKey> {
+        let (_, parts) = self.objects.get(*self.places.get(&object)?)?.as_ref()?;
+        parts.key.as_ref()
     }
 
     fn remove(&mut self, object: i64) {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pintle_model::{Change, ConditionLedger, Json, Metadata, Put, Revision, StatusPut};
+use pintle_model::{Change, ConditionLedger, Json, Metadata, ObjectName, Put, Revision, StatusPut};
 use pintle_store::{Event, StoreError};
 use rusqlite::{Connection, Row, params};
+
+use crate::sum::Stored;
 
 /// Which part of an object a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,8 +115,10 @@ impl LogRow<'_> {
         connection
             .prepare_cached(
                 "INSERT INTO log (revision, resource, object, wrote, at, metadata_was, body_was,
-                    status_was, namespace, name, metadata, ledger, status, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                    status_was, namespace, name, metadata, ledger, status, body,
+                    metadata_sum, body_sum, status_sum)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+                    ?17)",
             )?
             .execute(params![
                 sql(self.event.revision),
@@ -131,8 +135,34 @@ impl LogRow<'_> {
                 self.texts.ledger,
                 status.map(|status| &**status.as_bytes()),
                 body.map(|body| &**body.as_bytes()),
+                self.sum(Lane::Metadata).or_else(|| self.sum(Lane::Removed)),
+                self.sum(Lane::Body),
+                self.sum(Lane::Status),
             ])?;
         Ok(())
+    }
+
+    /// The checksum of a lane, if it is written.
+    fn sum(&self, lane: Lane) -> Option<i64> {
+        let (body, status) = self.values();
+        let (key, ledger, value) = match lane {
+            Lane::Metadata => (Some(&self.event.object.key), None, self.texts.metadata.as_deref()),
+            Lane::Body => (None, None, body.map(|body| &**body.as_bytes())),
+            Lane::Status => {
+                let status = status.map(|status| &**status.as_bytes());
+                (None, self.texts.ledger.as_deref(), status)
+            }
+            Lane::Removed => (None, None, None),
+        };
+        let stored = Stored {
+            id: LaneId::new(sql(self.event.revision), lane),
+            object: sql(self.event.object.created_revision),
+            at: self.event.object.updated_at.0,
+            key: key.map(|key| (&key.resource, &key.name)),
+            ledger,
+            value,
+        };
+        (self.wrote() & lane.bit() != 0).then(|| stored.sum())
     }
 
     /// About how many bytes of history this is; [`counted_bytes`] says the same of a stored row.
@@ -199,6 +229,21 @@ pub(crate) fn ledger(text: &[u8], at: i64) -> Result<Arc<ConditionLedger>, Store
 
 pub(crate) fn json(text: &[u8]) -> Json {
     Json::from_stored(Bytes::copy_from_slice(text))
+}
+
+/// A value that does not fit its checksum; `of` is the object, as far as that is known.
+pub(crate) fn altered(id: LaneId, of: Option<&ObjectName>) -> StoreError {
+    let what = match id.lane() {
+        Lane::Metadata => "metadata",
+        Lane::Body => "body",
+        Lane::Status => "status",
+        Lane::Removed => "removal",
+    };
+    let of = of.map(|name| format!(" of {name}")).unwrap_or_default();
+    let at = id.revision();
+    StoreError::Corrupt(format!(
+        "the {what}{of} written by revision {at} is not what was written (its checksum differs)"
+    ))
 }
 
 fn damaged(at: i64, what: &str, error: &serde_json::Error) -> StoreError {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 pub(crate) const APPLICATION_ID: i32 = 0x506e_746c;
 
 /// The version of the tables. When it grows, opening an older file brings it up to date.
-pub(crate) const VERSION: i32 = 1;
+pub(crate) const VERSION: i32 = 2;
 
 /// Large values stand last in a row, so that reading the others never follows overflow pages.
 pub(crate) const TABLES: &str = "
@@ -29,6 +29,7 @@ pub(crate) const TABLES: &str = "
 
     -- One row for each revision; `object` is the revision at which the object was created.
     -- `wrote` has a bit for each lane: 1 metadata, 2 body, 4 status; 8 is a removal.
+    -- Each lane that is written has a checksum; that of a removal stands in `metadata_sum`.
     CREATE TABLE log (
         revision INTEGER PRIMARY KEY,
         resource INTEGER NOT NULL,
@@ -38,6 +39,9 @@ pub(crate) const TABLES: &str = "
         metadata_was INTEGER NOT NULL,
         body_was INTEGER NOT NULL,
         status_was INTEGER NOT NULL,
+        metadata_sum INTEGER,
+        body_sum INTEGER,
+        status_sum INTEGER,
         namespace TEXT,
         name TEXT,
         metadata BLOB,
@@ -52,6 +56,7 @@ pub(crate) const TABLES: &str = "
         id INTEGER PRIMARY KEY,
         object INTEGER NOT NULL,
         at INTEGER NOT NULL,
+        sum INTEGER NOT NULL,
         resource INTEGER,
         namespace TEXT,
         name TEXT,

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
+use pintle_model::{Revision, Timestamp};
 use pintle_store::conformance::{commit, created, key};
-use pintle_store::{HistoryLimits, Store};
+use pintle_store::{HistoryLimits, Store, StoreError, TailQuery};
 use pintle_store_sqlite::{OpenError, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -33,7 +34,7 @@ fn check(expected: &[&str], spoil: impl FnOnce(&Connection)) {
 #[test]
 fn spoiled_files_are_refused() {
     let run = |sql: &'static str| move |file: &Connection| file.execute_batch(sql).unwrap();
-    check(&["newer version", "schema 7", "up to 1"], run("PRAGMA user_version = 7"));
+    check(&["newer version", "schema 7", "up to 2"], run("PRAGMA user_version = 7"));
     check(&["not a Pintle database"], run("PRAGMA application_id = 7"));
     check(&["damaged", "goes on at 2, not at 1"], run("DELETE FROM log WHERE revision = 1"));
     check(
@@ -42,10 +43,48 @@ fn spoiled_files_are_refused() {
     );
     check(
         &["damaged", "revision 1 is missing"],
-        run("UPDATE log SET body = NULL WHERE revision = 1"),
+        run("UPDATE log SET name = NULL WHERE revision = 1"),
     );
-    check(&["damaged", "lane missing"], run("UPDATE log SET wrote = 3"));
+    check(&["damaged", "revision 1", "checksums"], run("UPDATE log SET wrote = 3"));
     check(&["damaged", "unknown object"], run("UPDATE log SET object = 9 WHERE revision = 2"));
+}
+
+#[test]
+fn changed_values_are_refused() {
+    let altered = |what, sql| {
+        let run = |file: &Connection| assert_eq!(file.execute(sql, []).unwrap(), 1, "{sql}");
+        check(&["damaged", what, "revision 2", "checksum"], run);
+    };
+    altered("the body of lab/b", "UPDATE log SET body = x'7b7d' WHERE revision = 2");
+    altered("the body of lab/b", "UPDATE log SET body = NULL WHERE revision = 2");
+    altered("the body of lab/b", "UPDATE log SET body = x'' WHERE revision = 2");
+    altered("the status of lab/b", "UPDATE log SET status = x'7b7d' WHERE revision = 2");
+    altered("the metadata of lab/c", "UPDATE log SET name = 'c' WHERE revision = 2");
+    altered("the metadata of lab/b", "UPDATE log SET at = at + 1 WHERE revision = 2");
+    altered("the removal", "UPDATE log SET wrote = 14 WHERE revision = 2");
+    altered("the metadata of lab/b", "UPDATE log SET metadata_sum = 7 WHERE revision = 2");
+}
+
+#[tokio::test]
+async fn changed_values_are_refused_wherever_they_are() {
+    let dir = TempDir::new().unwrap();
+    let limits = HistoryLimits { memory_bytes_max: 0, ..HistoryLimits::default() };
+    let open = || SqliteStore::open(dir.path(), limits);
+    let store = open().unwrap();
+    commit(&store, vec![created(&key("a"))]).await;
+    let file = Connection::open(dir.path().join("pintle.db")).unwrap();
+    file.execute("UPDATE log SET body = x'7b7d'", []).unwrap();
+    let query = TailQuery { resource: None, after: Revision::ZERO, limit: 9 };
+    let error = store.tail(query).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
+    // Folding takes the value along with its checksum.
+    while store.compact(Timestamp(i64::MAX)).await.unwrap().more {}
+    store.close().await.unwrap();
+    let lanes = file.query_one("SELECT count(*) FROM lanes", [], |row| row.get::<_, i64>(0));
+    assert_eq!(lanes.unwrap(), 3);
+    drop(file);
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains("the body of lab/a written by revision 1"), "{error}");
 }
 
 /// Shortens a closed store's file to what `bytes` makes of its length, and opens it again.
