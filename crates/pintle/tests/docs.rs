@@ -1,5 +1,5 @@
-//! The reference in `docs/`, done: each page has a server of its own, and what it shows is what that
-//! server says. How a page is read stands in `support/pages.rs`.
+//! The reference in `docs/`, done: each page has a server of its own, and what it shows is what
+//! that server says. How a page is read stands in `support/pages.rs`.
 //!
 //! A page brings its files along: a `yaml` block whose first line is `# NAME` is the file NAME, and
 //! a `csv` block is `tokens.csv`.
