@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use pintle_engine::AccessMode;
 
 use crate::config::{AuthorizationChoice, ServeConfig};
+use crate::input_file;
 use crate::manifests::Manifest;
 
 /// Why the mode could not be decided.
@@ -76,7 +77,7 @@ fn if_nothing_is_said(suggested: bool, recorded: Option<AccessMode>) -> AccessMo
 }
 
 fn read(file: &Path) -> Result<Option<AccessMode>, AuthorizationError> {
-    let text = match std::fs::read_to_string(file) {
+    let text = match input_file::read_text(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => {

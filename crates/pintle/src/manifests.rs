@@ -12,8 +12,7 @@ mod scan;
 mod tests;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, ErrorKind};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -21,7 +20,7 @@ use std::thread;
 use serde_json::{Map, Value};
 use serde_saphyr::{Options, Spanned};
 
-use crate::yaml;
+use crate::{input_file, yaml};
 
 /// One object as somebody wrote it.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,17 +187,13 @@ fn read(
     bytes_left: &mut u64,
 ) -> Result<Vec<u8>, ManifestError> {
     let max = limits.file_bytes_max;
-    let mut text = Vec::new();
-    File::open(file)
-        .and_then(|opened| opened.take(max.saturating_add(1)).read_to_end(&mut text))
-        .map_err(|error| scan::unreadable(file, &error))?;
-    let length = text.len() as u64;
-    if length > max {
-        return Err(ManifestError::FileTooLarge { file: file.to_owned(), max });
-    }
+    let text = input_file::read(file, max).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => ManifestError::FileTooLarge { file: file.to_owned(), max },
+        _ => scan::unreadable(file, &error),
+    })?;
     let too_large =
         || ManifestError::TooLarge { file: file.to_owned(), max: limits.total_bytes_max };
-    *bytes_left = bytes_left.checked_sub(length).ok_or_else(too_large)?;
+    *bytes_left = bytes_left.checked_sub(text.len() as u64).ok_or_else(too_large)?;
     Ok(text)
 }
 

@@ -19,6 +19,7 @@ use crate::apply::{Applied, ApplyError, apply};
 use crate::authorization::{self, AuthorizationError};
 use crate::banner::Banner;
 use crate::config::{ServeConfig, StoreChoice};
+use crate::input_file;
 use crate::manifests::{self, Manifest, ManifestError, ManifestLimits};
 use crate::yaml;
 
@@ -254,8 +255,11 @@ fn at_line(line: Option<u64>) -> String {
 }
 
 fn read_text(file: &Path, setting: &'static str) -> Result<String, ServeError> {
-    std::fs::read_to_string(file)
-        .map_err(|source| ServeError::Unreadable { file: file.to_owned(), setting, source })
+    input_file::read_text(file).map_err(|source| ServeError::Unreadable {
+        file: file.to_owned(),
+        setting,
+        source,
+    })
 }
 
 fn read_tokens(file: &Path) -> Result<StaticTokens, ServeError> {
@@ -308,6 +312,23 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn what_has_no_end_is_not_read() {
+        let zero = Path::new("/dev/zero");
+        for error in [read_tokens(zero).unwrap_err(), read_policy(zero).unwrap_err()] {
+            assert!(error.to_string().contains("/dev/zero"), "{error}");
+            let why = error.source().map(ToString::to_string);
+            assert_eq!(why.as_deref(), Some("it is not a regular file"));
         }
     }
 }

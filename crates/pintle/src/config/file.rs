@@ -1,8 +1,6 @@
 //! The settings file: a YAML mapping of keys to texts, with the line of each.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -10,7 +8,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use super::ConfigError;
-use crate::yaml;
+use crate::{input_file, yaml};
 
 /// One key and what stands behind it.
 pub(super) struct Entry {
@@ -33,24 +31,15 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 pub(super) fn read(file: &Path) -> Result<Vec<Entry>, ConfigError> {
     let not_settings = |why: String| ConfigError::NotSettings { file: file.to_owned(), why };
-    let text = read_text(file).map_err(|error| ConfigError::Unreadable {
+    let text = input_file::read(file, FILE_BYTES_MAX).map_err(|error| ConfigError::Unreadable {
         file: file.to_owned(),
         why: error.to_string(),
     })?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(not_settings(format!("a settings file has at most {FILE_BYTES_MAX} bytes")));
-    }
     // Settings do not nest; this leaves room to say so.
     let options = serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: 8 } };
     let entries: Option<Entries> = serde_saphyr::from_slice_with_options(&text, options)
         .map_err(|error| not_settings(yaml::message(&error)))?;
     Ok(entries.map(|entries| entries.0).unwrap_or_default())
-}
-
-fn read_text(file: &Path) -> std::io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::open(file)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
-    Ok(text)
 }
 
 struct Entries(Vec<Entry>);

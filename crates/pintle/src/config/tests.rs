@@ -203,5 +203,8 @@ fn a_settings_file_that_cannot_be_read_is_named() {
     let text = complaint("", &["--config", "/nowhere/pintle.yaml"], &[]);
     assert!(text.starts_with("cannot read the settings file /nowhere/pintle.yaml: "), "{text}");
     let text = complaint(&format!("store: memory # {}", "x".repeat(1024 * 1024)), &[], &[]);
-    assert_eq!(text, "pintle.yaml: a settings file has at most 1048576 bytes");
+    let why = "it has more than 1048576 bytes";
+    assert_eq!(text, format!("cannot read the settings file pintle.yaml: {why}"));
+    let text = complaint("", &["--config", "/dev/zero"], &[]);
+    assert_eq!(text, "cannot read the settings file /dev/zero: it is not a regular file");
 }

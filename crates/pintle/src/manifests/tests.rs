@@ -301,7 +301,7 @@ fn bombs_do_not_go_off() {
 #[test]
 fn text_has_to_be_utf_8() {
     let directory = directory(&[]);
-    let mut file = File::create(directory.path().join("a.yaml")).unwrap();
+    let mut file = fs::File::create(directory.path().join("a.yaml")).unwrap();
     file.write_all(b"apiVersion: v1\nkind: \xff\xfe\n").unwrap();
     let error = loaded(&directory, "", &ManifestLimits::default()).unwrap_err();
     assert!(error.starts_with("a.yaml, document 1: "), "{error}");
@@ -332,4 +332,10 @@ fn real_projects_load() {
         assert!(!found.manifests.is_empty(), "{}", project.display());
         assert_eq!(found.skipped, [], "{}", project.display());
     }
+}
+
+#[test]
+fn what_has_no_end_is_not_read() {
+    let error = load(&["/dev/zero".into()], &SMALL).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read /dev/zero: it is not a regular file");
 }
