@@ -239,6 +239,6 @@ async fn a_patch_shows_nothing_to_whoever_may_not_read() {
         assert!(!reply.text().contains("datacenter"), "{probe}: {}", reply.text());
     }
     let reply = server.json("PATCH", DEVICE, &ALICE, &json!({"spec": {"model": "m"}})).await;
-    reply.expect(200);
+    let reply = reply.expect(200);
     assert!(reply.json().get("spec").is_none(), "{}", reply.text());
 }
