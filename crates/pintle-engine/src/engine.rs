@@ -36,6 +36,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
+    work: Arc<lifecycle::Work>,
     tasks: tokio::sync::Mutex<JoinSet<()>>,
 }
 
@@ -77,8 +78,9 @@ impl Engine {
         follower.load().await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&shared.hub).publish(head));
-        let engine = Arc::new(Self { shared, tasks: tokio::sync::Mutex::default() });
         let work = follower.work();
+        let none_yet = tokio::sync::Mutex::default();
+        let engine = Arc::new(Self { shared, work: Arc::clone(&work), tasks: none_yet });
         tasks.spawn(follower.run());
         tasks.spawn(lifecycle::compact(Arc::clone(&engine.shared)));
         tasks.spawn(lifecycle::Worker::new(Arc::downgrade(&engine), work).run());
@@ -95,6 +97,23 @@ impl Engine {
         // Nobody follows the log any more, so nobody may wait for it.
         self.shared.followed(Revision(u64::MAX));
         Ok(closed?)
+    }
+
+    /// Waits until everything that was written so far has had its consequences: definitions are
+    /// established, namespaces have their phase, what lost its owner is gone.
+    pub async fn calm(&self) {
+        loop {
+            let newest = self.newest();
+            let mut followed = self.shared.followed.subscribe();
+            // An error means that the engine is closing, and then nothing is waited for.
+            if followed.wait_for(|seen| *seen >= newest).await.is_err() {
+                return;
+            }
+            self.work.todo.calm().await;
+            if self.newest() == newest {
+                return;
+            }
+        }
     }
 
     /// Ends the watches: their clients resume somewhere else, or here later.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pintle_authz::{Policy, PolicyError};
 use pintle_engine::{
@@ -128,6 +129,9 @@ impl ServeError {
     }
 }
 
+/// A start waits so long for the consequences of what it applied.
+const CALM_MAX: Duration = Duration::from_secs(5);
+
 /// Serves until SIGTERM or SIGINT. What there is to know at the start is written to `out`.
 pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), ServeError> {
     let manifests = manifests::load(&config.paths, &ManifestLimits::default())?;
@@ -156,6 +160,9 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
             "files applied (objects that exist already are kept as they are)"
         );
     }
+    // Then what is served is established, and the first version that a client sees is not just about
+    // to change. Whatever takes longer goes on beside the requests.
+    drop(tokio::time::timeout(CALM_MAX, engine.calm()).await);
     let banner = Banner {
         address,
         catalog: &engine.catalog(),

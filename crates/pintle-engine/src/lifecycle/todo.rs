@@ -25,6 +25,8 @@ pub(crate) enum Task {
 pub(crate) struct Todo {
     queue: Mutex<Queue>,
     noted: Notify,
+    /// Wakes whoever waits for nothing to be left.
+    calm: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,23 @@ impl Todo {
             queue.ready.push_back(task.clone());
             self.noted.notify_one();
         }
+        if queue.is_empty() {
+            self.calm.notify_waiters();
+        }
+    }
+
+    /// Waits until there is nothing to do, and nothing being done.
+    pub(crate) async fn calm(&self) {
+        loop {
+            let calm = self.calm.notified();
+            tokio::pin!(calm);
+            // From here on a wake-up is not missed.
+            calm.as_mut().enable();
+            if self.lock().is_empty() {
+                return;
+            }
+            calm.await;
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
@@ -70,6 +89,10 @@ impl Todo {
 }
 
 impl Queue {
+    fn is_empty(&self) -> bool {
+        self.noted.is_empty() && self.taken.is_empty()
+    }
+
     fn take(&mut self) -> Option<Task> {
         let task = self.ready.pop_front()?;
         self.noted.remove(&task);

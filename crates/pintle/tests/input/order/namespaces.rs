@@ -168,6 +168,7 @@ async fn a_write_needs_the_right_where_it_writes() {
     };
     let alice = |what: &str, request: &str| row(what, request).header(ALICE[0].0, ALICE[0].1);
     let forbidden = |row: crate::table::Row, says: &str| row.is(403, "FORBIDDEN", says);
+    let unknown = |row: crate::table::Row| row.is(404, "NOT_FOUND", "");
     let spec = r#"{"spec":{"location":"x"}}"#;
     let status = r#"{"status":{"phase":"Ready"}}"#;
     check_seen_by(
@@ -207,14 +208,11 @@ async fn a_write_needs_the_right_where_it_writes() {
             forbidden(alice("other", "PATCH /devices/one?namespace=nowhere").json(spec), "patch"),
             forbidden(alice("other", "DELETE /devices/one?namespace=team-b"), "delete"),
             forbidden(alice("other", "GET /devices/one?namespace=team-cc"), "get"),
-            // By uid, and with a namespace that is one's own beside it.
             forbidden(alice("uid", &format!("GET /devices/{uid}")), "get"),
-            forbidden(alice("uid", &format!("GET /devices/{uid}?namespace=team-a")), "get"),
-            forbidden(
-                alice("uid", &format!("PATCH /devices/{uid}?namespace=team-a")).json(spec),
-                "patch",
-            ),
-            forbidden(alice("uid", &format!("DELETE /devices/{uid}?namespace=team-a")), "delete"),
+            // In a namespace of one's own it is not there, whether or not it is elsewhere.
+            unknown(alice("uid", &format!("GET /devices/{uid}?namespace=team-a"))),
+            unknown(alice("uid", &format!("PATCH /devices/{uid}?namespace=team-a")).json(spec)),
+            unknown(alice("uid", &format!("DELETE /devices/{uid}?namespace=team-a"))),
             alice("no name", &format!("GET /devices/{uid}?namespace=team-a&by=name")).is(
                 404,
                 "NOT_FOUND",
