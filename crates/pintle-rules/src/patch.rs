@@ -121,7 +121,8 @@ pub enum PatchError {
     },
     /// Operations in front of long lists add up to too much work.
     #[error(
-        "the patch inserts into or removes from long lists too often; replace the list instead"
+        "the patch moves large values, or changes the front of long lists, too often; replace them \
+         instead"
     )]
     TooMuchWork,
     /// A `test` operation found something else.

@@ -70,6 +70,19 @@ async fn its_status_says_what_became_of_it() {
     assert_eq!(status(&object)["acceptedNames"], json!({"plural": "devices", "kind": "Device"}));
 }
 
+/// What a start waits for before it says that it is ready.
+#[tokio::test]
+async fn calm_comes_after_all_consequences() {
+    let world = World::new().await;
+    for round in 0..20 {
+        let plural = format!("gauges{round}");
+        world.declare(crd(&plural, &format!("Gauge{round}"))).await;
+        world.engine.calm().await;
+        let object = world.peek(&definition(&format!("{plural}.infra.example.io"))).unwrap();
+        assert_eq!(condition(&object, "Established").0, "True", "{round}");
+    }
+}
+
 /// Whoever has a name keeps it, even when an older definition begins to want it.
 #[tokio::test]
 async fn contested_names_stay_with_their_owner_until_it_goes() {
