@@ -11,8 +11,8 @@ use pintle_engine::{Refusal, Write, Written, ask_for};
 use pintle_http::{Body, EntityTags, manager_of, read_body};
 use pintle_model::{ObjectKey, ObjectName, Revision, Uid};
 use pintle_rules::{
-    ConditionEdit, Conduct, DeleteOptions, Edit, ForeignLane, Intent, Lane, MetadataMode,
-    PatchFormat, Precondition, Refusal as RulesRefusal,
+    ConditionEdit, Conduct, DeleteOptions, Edit, ForeignLane, Intent, Lane, MetadataMode, Patch,
+    PatchFormat, PatchRoot, Precondition, Refusal as RulesRefusal,
 };
 use serde_json::{Map, Value, json};
 
@@ -164,7 +164,7 @@ async fn patch_lane(
             ask(&call, Verb::Get, &key, None, id)?;
         }
         let precondition = preconditions(&call, lane, None)?;
-        let precondition = with_patched_version(precondition, &patch, root, lane)?;
+        let precondition = with_patched_version(precondition, &patch, root)?;
         let intent = intent(&call, lane, Edit::Patch(patch, root), precondition);
         Ok(Write { key, intent, ..blank_write(&call, &call.version) })
     })?;
@@ -460,16 +460,14 @@ fn take_preconditions(
 /// are applied.
 fn with_patched_version(
     mut precondition: Precondition,
-    patch: &pintle_rules::Patch,
-    root: pintle_rules::PatchRoot,
-    lane: Lane,
+    patch: &Patch,
+    root: PatchRoot,
 ) -> Result<Precondition, Failure> {
-    if let (pintle_rules::Patch::Merge(document), pintle_rules::PatchRoot::Object) = (patch, root)
+    if let (Patch::Merge(document), PatchRoot::Object) = (patch, root)
         && let Some(Value::Object(metadata)) = document.get("metadata")
     {
         take_preconditions(metadata, &mut precondition, "metadata")?;
     }
-    debug_assert!(lane == Lane::Status || !precondition.required, "only status needs a version");
     Ok(precondition)
 }
 
