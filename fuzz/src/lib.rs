@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets, as plain functions: each takes any bytes and panics when something
-//! is wrong.
+//! The bodies of the fuzz targets, as plain functions: each takes any bytes and panics when
+//! something is wrong.
 //!
 //! They are here, apart from the targets, so that the ordinary tests can run them too, without a
 //! fuzzer (`crates/pintle-rules/tests/fuzz_smoke.rs`).

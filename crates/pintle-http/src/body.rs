@@ -21,12 +21,19 @@ pub enum Body {
     /// Piece by piece. A piece is only asked for when the connection has room for it, so a slow
     /// reader slows down nobody but itself.
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    /// Like a stream, but it only ends with the client or the server: a watch.
+    Endless(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
 }
 
 impl Body {
     /// No body.
     pub const fn empty() -> Self {
         Self::Whole(Bytes::new())
+    }
+
+    /// A body that goes on until somebody has enough of it.
+    pub fn endless(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        Self::Endless(Box::pin(pieces))
     }
 
     /// A body that comes piece by piece.
@@ -46,6 +53,7 @@ impl fmt::Debug for Body {
         match self {
             Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
             Self::Stream(_) => f.write_str("Stream"),
+            Self::Endless(_) => f.write_str("Endless"),
         }
     }
 }
@@ -61,7 +69,7 @@ impl http_body::Body for Body {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Stream(pieces) => {
+            Self::Stream(pieces) | Self::Endless(pieces) => {
                 let piece = ready!(pieces.as_mut().poll_next(context));
                 Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
             }
@@ -75,7 +83,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Endless(_) => SizeHint::default(),
         }
     }
 }

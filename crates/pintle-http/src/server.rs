@@ -6,6 +6,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -41,6 +42,8 @@ pub struct ServerLimits {
     pub headers_max: usize,
     /// Requests in progress have so long to finish when the server is going down.
     pub drain_timeout: Duration,
+    /// Watches have so long to send what they still have.
+    pub farewell_timeout: Duration,
 }
 
 impl Default for ServerLimits {
@@ -51,6 +54,7 @@ impl Default for ServerLimits {
             header_bytes_max: 64 * 1024,
             headers_max: 100,
             drain_timeout: Duration::from_secs(20),
+            farewell_timeout: Duration::from_secs(2),
         }
     }
 }
@@ -113,9 +117,15 @@ async fn converse(
     // Answers are small and somebody waits for each.
     let _unsupported = stream.set_nodelay(true);
     let peer = stream.peer_addr().ok();
-    let service = service_fn(move |request| {
+    let endless = Arc::new(AtomicBool::new(false));
+    let service = service_fn(|request| {
         let answer = Arc::clone(&door).handle(request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        let endless = Arc::clone(&endless);
+        async move {
+            let response = answer.await;
+            endless.store(matches!(response.body(), Body::Endless(_)), Ordering::Relaxed);
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -130,7 +140,10 @@ async fn converse(
         ended = connection.as_mut() => ended,
         () = closed(&mut closing) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // A watch ends at once; but one whose client reads nothing can never say so.
+            let watches = endless.load(Ordering::Relaxed);
+            let patience = if watches { limits.farewell_timeout } else { limits.drain_timeout };
+            tokio::time::timeout(patience, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

@@ -87,7 +87,7 @@ fn response(framing: Framing, stream: Stream) -> Response<Body> {
         let piece = stream.next().await?;
         Some((piece, stream))
     });
-    let mut response = Response::new(Body::stream(pieces));
+    let mut response = Response::new(Body::endless(pieces));
     let media_type = match framing {
         Framing::ServerSentEvents => "text/event-stream",
         Framing::Lines => "application/x-ndjson",

@@ -160,8 +160,8 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
             "files applied (objects that exist already are kept as they are)"
         );
     }
-    // Then what is served is established, and the first version that a client sees is not just about
-    // to change. Whatever takes longer goes on beside the requests.
+    // Then what is served is established, and the first version that a client sees is not just
+    // about to change. Whatever takes longer goes on beside the requests.
     drop(tokio::time::timeout(CALM_MAX, engine.calm()).await);
     let banner = Banner {
         address,

@@ -298,7 +298,7 @@ async fn a_watcher_that_never_reads_does_not_prevent_a_stop() {
     }
     let begun = std::time::Instant::now();
     assert!(server.stop().await.success(), "{}", server.stderr());
-    assert!(begun.elapsed() < std::time::Duration::from_secs(28), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(15), "{:?}", begun.elapsed());
     drop(stalled);
 }
 
