@@ -136,7 +136,7 @@ const CALM_MAX: Duration = Duration::from_secs(5);
 pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), ServeError> {
     let manifests = manifests::load(&config.paths, &ManifestLimits::default())?;
     for place in &manifests.skipped {
-        tracing::info!(%place, "skipped: a document without apiVersion and kind");
+        tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
     }
     let tokens = config.tokens.as_deref().map(read_tokens).transpose()?;
     if tokens.is_none() && !config.listen.ip().is_loopback() {
