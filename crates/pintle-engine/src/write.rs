@@ -34,7 +34,10 @@ impl Asks for Write {
         let verb = match &self.intent.edit {
             Edit::Create(_) => Verb::Create,
             Edit::Replace(_) => Verb::Update,
-            Edit::Patch(..) | Edit::Condition(_) => Verb::Patch,
+            Edit::Patch(..)
+            | Edit::Condition(_)
+            | Edit::MergeStatus(_)
+            | Edit::ApplyConditions(_) => Verb::Patch,
             Edit::Delete(_) => Verb::Delete,
         };
         ask_for(verb, &self.key, subresource)

@@ -255,6 +255,18 @@ fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
             "FORBIDDEN",
             format!("{subject} cannot be deleted: requests without a namespace mean it"),
         ),
+        RulesRefusal::OwnedByOthers(owned) => {
+            let owned: Vec<_> = owned
+                .iter()
+                .map(|it| format!("{:?} belongs to {:?}", it.kind, it.manager))
+                .collect();
+            let message = format!(
+                "conditions of {subject} have other owners: {}; leave them out, or take them over \
+                 with force",
+                owned.join(", ")
+            );
+            Answer::of(StatusCode::CONFLICT, "FIELD_MANAGER_CONFLICT", message)
+        }
         RulesRefusal::NoCondition { kind } => Answer::of(
             StatusCode::NOT_FOUND,
             "CONDITION_NOT_FOUND",

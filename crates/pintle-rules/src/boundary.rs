@@ -26,7 +26,7 @@ pub(crate) fn check(edit: &Edit, conduct: Conduct) -> Result<(), Refusal> {
 /// The first place outside status and identity that an edit names.
 pub(crate) fn foreign_path(edit: &Edit) -> Option<Cow<'_, str>> {
     match edit {
-        Edit::Replace(document) => foreign_in_document(document),
+        Edit::Replace(document) | Edit::MergeStatus(document) => foreign_in_document(document),
         Edit::Patch(Patch::Merge(document), PatchRoot::Object) => foreign_in_merge(document),
         Edit::Patch(patch, PatchRoot::Object) => {
             let outside = patch.touches().map(|touch| touch.pointer).find(|at| !is_inside(at));
@@ -34,6 +34,7 @@ pub(crate) fn foreign_path(edit: &Edit) -> Option<Cow<'_, str>> {
         }
         Edit::Patch(_, PatchRoot::Lane)
         | Edit::Condition(_)
+        | Edit::ApplyConditions(_)
         | Edit::Create(_)
         | Edit::Delete(_) => None,
     }

@@ -4,6 +4,9 @@
 //! a client's clock alone is never a change. Who wrote which condition last is kept in the ledger
 //! beside the status.
 
+mod apply;
+mod merge;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,6 +20,10 @@ use serde_json::{Map, Value};
 use crate::check::{Check, REPORTED_MAX};
 use crate::refusal::Refusal;
 use crate::stored::{StoredStatus, conditions};
+
+pub use apply::ApplyConditions;
+pub(crate) use apply::apply;
+pub(crate) use merge::merge;
 
 /// A write to one condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,6 +242,11 @@ fn note_changes(
 
 /// So many entries a ledger has before its oldest tombstones go.
 const LEDGER_ENTRIES_MAX: usize = 128;
+
+/// Whether tombstones may have been dropped from it.
+fn is_full(ledger: &ConditionLedger) -> bool {
+    ledger.entries.len() >= LEDGER_ENTRIES_MAX
+}
 
 fn make_room(ledger: &mut ConditionLedger) {
     let excess = ledger.entries.len().saturating_sub(LEDGER_ENTRIES_MAX);

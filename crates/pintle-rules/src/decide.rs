@@ -61,7 +61,9 @@ pub struct Decision {
 /// existence, boundary, precondition, schema and rules. Authentication, addressing, authorisation
 /// and parsing happened before. Only patches say which object they are for after they were applied.
 pub fn decide(situation: Situation<'_>, intent: &Intent) -> Result<Decision, Refusal> {
-    if let Edit::Create(document) | Edit::Replace(document) = &intent.edit {
+    if let Edit::Create(document) | Edit::Replace(document) | Edit::MergeStatus(document) =
+        &intent.edit
+    {
         identity::check_document(document, situation.key)?;
     }
     match (intent.lane, &intent.edit) {
@@ -87,6 +89,7 @@ fn change(
         boundary::check(&intent.edit, intent.conduct)?;
     }
     check_precondition(&still_wanted(intent), current, situation.stamp)?;
+    check_conditions_fresh(intent, current)?;
     match (intent.lane, &intent.edit) {
         (Lane::Main, Edit::Replace(document)) => {
             main_lane::replace(situation, current, document, intent)
@@ -98,6 +101,12 @@ fn change(
         (Lane::Main, Edit::Condition(edit)) => {
             Err(Refusal::NoCondition { kind: edit.condition_type().to_owned() })
         }
+        (Lane::Status, Edit::MergeStatus(document)) => {
+            status_lane::merge(situation, current, document, intent)
+        }
+        (Lane::Status, Edit::ApplyConditions(wanted)) => {
+            status_lane::apply_conditions(situation, current, wanted, intent)
+        }
         (Lane::Status, Edit::Replace(document)) => {
             status_lane::replace(situation, current, document, intent)
         }
@@ -107,10 +116,10 @@ fn change(
         (Lane::Status, Edit::Condition(edit)) => {
             status_lane::edit_condition(situation, current, edit, intent)
         }
-        // Only whole objects are made and removed.
-        (Lane::Main | Lane::Status, Edit::Create(_)) | (Lane::Status, Edit::Delete(_)) => {
-            Err(Refusal::NotFound)
-        }
+        // Only whole objects are made and removed, and only a status is merged.
+        (Lane::Main | Lane::Status, Edit::Create(_))
+        | (Lane::Main, Edit::MergeStatus(_) | Edit::ApplyConditions(_))
+        | (Lane::Status, Edit::Delete(_)) => Err(Refusal::NotFound),
     }
 }
 
@@ -162,8 +171,27 @@ fn check_revision(
     let conflict = match scope {
         ConflictScope::Object => expected != current.revision,
         ConflictScope::Status => current.status_revision > expected,
+        // `check_conditions_fresh` looks at the types that the edit names.
+        ConflictScope::Conditions => false,
     };
     if conflict {
+        return Err(Refusal::Conflict(Box::new(Conflict::since(expected, current))));
+    }
+    Ok(())
+}
+
+/// The narrowest condition: only a write to one of the types that are applied conflicts.
+fn check_conditions_fresh(intent: &Intent, current: &Arc<Object>) -> Result<(), Refusal> {
+    let Precondition { revision: Some(expected), scope: ConflictScope::Conditions, .. } =
+        intent.precondition
+    else {
+        return Ok(());
+    };
+    let stale = match &intent.edit {
+        Edit::ApplyConditions(wanted) => wanted.is_stale(expected, current),
+        _ => current.status_revision > expected,
+    };
+    if stale {
         return Err(Refusal::Conflict(Box::new(Conflict::since(expected, current))));
     }
     Ok(())

@@ -37,6 +37,8 @@ pub(crate) fn names_version(edit: &Edit) -> bool {
         | Edit::Create(_)
         | Edit::Replace(_)
         | Edit::Condition(_)
+        | Edit::MergeStatus(_)
+        | Edit::ApplyConditions(_)
         | Edit::Delete(_) => false,
     }
 }

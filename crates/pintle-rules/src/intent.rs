@@ -3,7 +3,7 @@
 use pintle_model::{Revision, Uid};
 use serde_json::{Map, Value};
 
-use crate::{ConditionEdit, DeleteOptions, Patch};
+use crate::{ApplyConditions, ConditionEdit, DeleteOptions, Patch};
 
 /// Which half of an object a write is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,6 +41,11 @@ pub enum Edit {
     Patch(Patch, PatchRoot),
     /// One condition, the others untouched; status lane only.
     Condition(ConditionEdit),
+    /// The `status` of the document, merged into the stored one: what it does not name stays, a null
+    /// clears, and conditions are merged by their type; status lane only.
+    MergeStatus(Document),
+    /// The conditions that one manager owns, the others untouched; status lane only.
+    ApplyConditions(ApplyConditions),
     /// The object goes; main lane only.
     Delete(DeleteOptions),
 }
@@ -92,6 +97,9 @@ pub enum ConflictScope {
     Object,
     /// Only a write to the status lane.
     Status,
+    /// Only a write to one of the condition types that an [`Edit::ApplyConditions`] names; for other
+    /// edits as [`ConflictScope::Status`].
+    Conditions,
 }
 
 /// What the doors do differently, as data.

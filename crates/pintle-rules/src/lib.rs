@@ -21,7 +21,7 @@ mod status_lane;
 mod stored;
 mod visible;
 
-pub use conditions::ConditionEdit;
+pub use conditions::{ApplyConditions, ConditionEdit};
 pub use decide::{Decision, Situation, Stamp, Verdict, decide};
 pub use deletion::{
     DeleteOptions, FOREGROUND_FINALIZER, ORPHAN_FINALIZER, Propagation, cleanup_finalizer,
@@ -31,4 +31,4 @@ pub use intent::{
     MetadataMode, PatchRoot, Precondition,
 };
 pub use patch::{JsonPatch, Patch, PatchError, PatchFormat, PatchLimits, Shorthand, Touch};
-pub use refusal::{Conflict, Refusal};
+pub use refusal::{Conflict, OwnedByOther, Refusal};

@@ -57,11 +57,23 @@ pub enum Refusal {
     Patch(PatchError),
     /// The server cannot do without this object.
     Indispensable,
+    /// Conditions that the write would change belong to other managers, and it does not say that it
+    /// takes them over. Never empty.
+    OwnedByOthers(Vec<OwnedByOther>),
     /// The kind has no conditions, or not this one.
     NoCondition {
         /// Which one was asked for.
         kind: String,
     },
+}
+
+/// A condition that somebody else owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedByOther {
+    /// The type of the condition.
+    pub kind: String,
+    /// The manager that wrote it last.
+    pub manager: String,
 }
 
 /// A lost race, with everything that a client needs to go on without another read.

@@ -9,7 +9,7 @@ use pintle_model::{FieldError, FieldErrorKind, Json, Object, Put, StatusPut};
 use serde_json::{Map, Value};
 
 use crate::check::Check;
-use crate::conditions::{self, ConditionEdit};
+use crate::conditions::{self, ApplyConditions, ConditionEdit};
 use crate::decide::{Decision, Situation};
 use crate::intent::{Document, ForeignLane, Intent, PatchRoot};
 use crate::patch::{Patch, PatchLimits};
@@ -62,6 +62,43 @@ pub(crate) fn edit_condition(
     let mut status = seen(&stored);
     conditions::edit(&mut status, edit)?;
     decided(situation, &stored, status, intent)
+}
+
+/// Merges a partial status into that of an object that exists.
+pub(crate) fn merge(
+    situation: Situation<'_>,
+    current: &Arc<Object>,
+    document: &Document,
+    intent: &Intent,
+) -> Result<Decision, Refusal> {
+    let stored = StoredStatus::of(current);
+    let mut status = seen(&stored);
+    match &document.status {
+        None => {}
+        Some(Value::Object(partial)) => {
+            conditions::merge(&mut status, partial, situation.version.conditions);
+        }
+        // As a merge patch does: what is no object takes the place of the whole.
+        Some(other) => status = other.clone(),
+    }
+    decided(situation, &stored, unless_absent(current, status), intent)
+}
+
+/// Sets and removes the conditions that one manager owns.
+pub(crate) fn apply_conditions(
+    situation: Situation<'_>,
+    current: &Arc<Object>,
+    wanted: &ApplyConditions,
+    intent: &Intent,
+) -> Result<Decision, Refusal> {
+    if !situation.version.conditions {
+        let kind = wanted.types().next().unwrap_or_default().to_owned();
+        return Err(Refusal::NoCondition { kind });
+    }
+    let stored = StoredStatus::of(current);
+    let mut status = seen(&stored);
+    conditions::apply(&mut status, &stored, wanted, &intent.manager)?;
+    decided(situation, &stored, unless_absent(current, status), intent)
 }
 
 /// The status as patches see it: `{}` when there is none.

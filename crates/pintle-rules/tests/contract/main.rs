@@ -3,11 +3,13 @@
 #![cfg(test)]
 #![expect(clippy::needless_pass_by_value, reason = "the rows of a table are made in place")]
 
+mod apply_conditions;
 mod conditions;
 mod create;
 mod decide_rate;
 mod delete;
 mod kinds;
+mod merge_status;
 mod order;
 mod patch;
 mod preconditions;

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use pintle_model::{Object, Put, Revision, Uid};
 use pintle_rules::{
-    ConditionEdit, Conduct, ConflictScope, DeleteOptions, Document, Edit, FieldValidation,
-    ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat, PatchRoot, Precondition,
-    Propagation, Refusal, Verdict,
+    ApplyConditions, ConditionEdit, Conduct, ConflictScope, DeleteOptions, Document, Edit,
+    FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat, PatchRoot,
+    Precondition, Propagation, Refusal, Verdict,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::world::{World, fields, main, replace, replace_status};
+use crate::world::{World, fields, main, merge_status, replace, replace_status};
 
 /// Names that mean something somewhere, and some that only look so.
 const NAMES: &str = "spec status metadata kind apiVersion name namespace uid labels annotations \
@@ -213,6 +213,17 @@ fn condition_edit() -> BoxedStrategy<Edit> {
         .boxed()
 }
 
+fn applied() -> BoxedStrategy<Edit> {
+    let types =
+        proptest::sample::select(&["Ready", "Synced", "Absent"][..]).prop_map(str::to_owned);
+    let set = vec(condition().prop_map(fields), 0..3);
+    (set, vec(types, 0..2), option::of(0_i64..3), any::<bool>())
+        .prop_map(|(set, remove, observed_generation, force)| {
+            Edit::ApplyConditions(ApplyConditions { set, remove, observed_generation, force })
+        })
+        .boxed()
+}
+
 /// Documents that no door would make, too.
 fn raw_document() -> BoxedStrategy<Document> {
     let parts = (
@@ -233,6 +244,9 @@ fn status_edit() -> BoxedStrategy<Edit> {
         1 => raw_document().prop_map(Edit::Replace),
         3 => patch(),
         2 => condition_edit(),
+        2 => status().prop_map(|status| merge_status(json!({"status": status}))),
+        1 => raw_document().prop_map(Edit::MergeStatus),
+        2 => applied(),
     ]
     .boxed()
 }
@@ -278,12 +292,14 @@ fn conduct() -> impl Strategy<Value = Conduct> {
 
 fn precondition() -> impl Strategy<Value = Precondition> {
     let uid = proptest::sample::select(&["device-1", "device-2"][..]).prop_map(Uid::from);
-    let parts =
-        (option::weighted(0.3, 0_u64..16), option::weighted(0.1, uid), any::<bool>(), 0..20, 0..5);
-    parts.prop_map(|(revision, uid, narrowed, absent, required)| Precondition {
+    let scope = proptest::sample::select(
+        &[ConflictScope::Object, ConflictScope::Status, ConflictScope::Conditions][..],
+    );
+    let parts = (option::weighted(0.3, 0_u64..16), option::weighted(0.1, uid), scope, 0..20, 0..5);
+    parts.prop_map(|(revision, uid, scope, absent, required)| Precondition {
         revision: revision.map(Revision),
         uid,
-        scope: if narrowed { ConflictScope::Status } else { ConflictScope::Object },
+        scope,
         absent: absent == 0,
         required: required == 0,
     })
@@ -422,7 +438,10 @@ proptest! {
     ) {
         // A JSON patch says what to do, and one that names a version is held to it.
         let idempotent = match &intent.edit {
-            Edit::Patch(Patch::Merge(_) | Patch::Shorthand(_), _) | Edit::Replace(_) => true,
+            Edit::Patch(Patch::Merge(_) | Patch::Shorthand(_), _)
+            | Edit::Replace(_)
+            | Edit::MergeStatus(_)
+            | Edit::ApplyConditions(_) => true,
             Edit::Condition(edit) => matches!(edit, ConditionEdit::Put { .. }),
             Edit::Patch(Patch::Json(_), _) | Edit::Create(_) | Edit::Delete(_) => false,
         };
@@ -478,10 +497,23 @@ proptest! {
             let newest = match intent.precondition.scope {
                 ConflictScope::Object => object.revision.0 == revision,
                 ConflictScope::Status => object.status_revision.0 <= revision,
+                ConflictScope::Conditions => listed_are_as_at(object, &intent.edit, revision),
             };
             prop_assert!(newest && revision > 0);
         }
     }
+}
+
+/// Whether nobody wrote a condition that the edit lists after this revision; of an edit that lists
+/// none, the status.
+fn listed_are_as_at(object: &Object, edit: &Edit, revision: u64) -> bool {
+    let Edit::ApplyConditions(wanted) = edit else { return object.status_revision.0 <= revision };
+    let Some(ledger) = &object.ledger else { return true };
+    let ledger = ledger.settled(object.status_revision);
+    wanted.types().all(|kind| {
+        let changed = ledger.entries.get(kind).and_then(|entry| entry.changed);
+        changed.is_none_or(|changed| changed.0 <= revision)
+    })
 }
 
 /// The generators above have to make writes that are accepted, or the properties say little.

@@ -71,6 +71,11 @@ fn refused(refusal: &Refusal) -> String {
         }
         Refusal::UnknownFields(fields) => format!("unknown {}", fields.join(", ")),
         Refusal::Patch(error) => format!("patch {error}"),
+        Refusal::OwnedByOthers(owned) => {
+            let owned: Vec<_> =
+                owned.iter().map(|it| format!("{} by {}", it.kind, it.manager)).collect();
+            format!("owned {}", owned.join(", "))
+        }
         Refusal::NoCondition { kind } => format!("no condition {kind}"),
         Refusal::Indispensable => "indispensable".to_owned(),
     }

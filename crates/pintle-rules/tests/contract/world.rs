@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use pintle_model::{Change, Object, ObjectKey, Revision, Timestamp, Uid};
 use pintle_rules::{
-    ConditionEdit, Conduct, Decision, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
-    MetadataMode, Patch, PatchFormat, PatchRoot, Precondition, Refusal, Situation, Stamp, Verdict,
-    decide,
+    ApplyConditions, ConditionEdit, Conduct, Decision, Document, Edit, FieldValidation,
+    ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat, PatchRoot, Precondition, Refusal,
+    Situation, Stamp, Verdict, decide,
 };
 use pintle_schema::{Definition, Version};
 use serde_json::{Map, Value};
@@ -197,6 +197,21 @@ pub(crate) fn replace_status(document: Value) -> Edit {
 
 pub(crate) fn put_condition(kind: &str, fields_given: Value) -> Edit {
     Edit::Condition(ConditionEdit::Put { kind: kind.to_owned(), fields: fields(fields_given) })
+}
+
+/// `{"status": …}`, of which what is not status is foreign.
+pub(crate) fn merge_status(document: Value) -> Edit {
+    match replace_status(document) {
+        Edit::Replace(document) => Edit::MergeStatus(document),
+        other => other,
+    }
+}
+
+/// A list of conditions to set, and of types to remove.
+pub(crate) fn apply(set: Value, remove: &[&str]) -> ApplyConditions {
+    let set = set.as_array().unwrap().iter().cloned().map(fields).collect();
+    let remove = remove.iter().map(|kind| (*kind).to_owned()).collect();
+    ApplyConditions { set, remove, ..ApplyConditions::default() }
 }
 
 pub(crate) fn remove_condition(kind: &str) -> Edit {
