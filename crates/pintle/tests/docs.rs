@@ -1,8 +1,5 @@
-//! The reference in `docs/`, done: each page has a server of its own, and what it shows is what
-//! that server says. How a page is read stands in `support/pages.rs`.
-//!
-//! A page brings its files along: a `yaml` block whose first line is `# NAME` is the file NAME, and
-//! a `csv` block is `tokens.csv`.
+//! The README and the book in `docs/`, done: each page is run as its reader would, and shows what
+//! really happens. How a page is read stands in `support/pages.rs`.
 
 #![cfg(test)]
 
@@ -11,75 +8,79 @@ mod harness;
 #[path = "support/pages.rs"]
 mod pages;
 
-use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use harness::server::{Launch, repository};
-use pages::{blocks, fenced};
-use tempfile::TempDir;
+use harness::server::repository;
+
+/// Pages without anything to do in them.
+const PROSE: [&str; 0] = [];
+
+/// A test for the README and for each page of the book.
+macro_rules! pages {
+    ($($name:ident: $page:literal,)*) => {
+        const PAGES: &[&str] = &[$($page),*];
+        $(
+            #[tokio::test]
+            async fn $name() {
+                check($page).await;
+            }
+        )*
+    };
+}
+
+pages! {
+    readme: "README.md",
+    rest: "docs/src/rest.md",
+    policy: "docs/src/policy.md",
+    files: "docs/src/files.md",
+    settings: "docs/src/settings.md",
+}
 
 fn read(page: &str) -> String {
-    let file = repository().join("docs/src").join(page);
+    let file = repository().join(page);
     std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// A directory with the files of a page, and the examples of the repository.
-fn directory_of(text: &str) -> TempDir {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let place = |name: &str| directory.path().join(name);
-    std::os::unix::fs::symlink(repository().join("examples"), place("examples")).expect("a link");
-    for (language, body) in fenced(text) {
-        let first = body.lines().next().unwrap_or_default();
-        match (language, first.strip_prefix("# ")) {
-            ("yaml", Some(name)) => write(&place(name), body),
-            ("csv", _) => write(&place("tokens.csv"), body),
-            _ => {}
-        }
-    }
-    directory
-}
-
-fn write(file: &Path, text: &str) {
-    let directory = file.parent().expect("a file is in a directory");
-    std::fs::create_dir_all(directory).and_then(|()| std::fs::write(file, text)).expect("a file");
-}
-
-async fn check(page: &str, launch: impl FnOnce(PathBuf) -> Launch) {
+async fn check(page: &str) {
     let text = read(page);
-    let directory = directory_of(&text);
-    let server = launch(directory.path().to_owned()).start().await;
-    pages::check(&blocks(&text), &server, directory.path()).await;
-}
-
-#[tokio::test]
-async fn the_page_about_requests_is_true() {
-    check("rest.md", |_| Launch::devices()).await;
-}
-
-#[tokio::test]
-async fn the_page_about_rights_is_true() {
-    let launch = |directory: PathBuf| {
-        let option =
-            |name: &str, file: &str| format!("--{name}={}", directory.join(file).display());
-        Launch::devices()
-            .path(directory.join("rbac.yaml"))
-            .arg(option("policy", "policy.yaml"))
-            .arg(option("tokens", "tokens.csv"))
-    };
-    check("policy.md", launch).await;
-}
-
-#[tokio::test]
-async fn the_page_about_files_is_true() {
-    check("files.md", |directory| Launch::bare().path(directory.join("site"))).await;
+    let shows = !pages::steps(&text).is_empty();
+    assert_ne!(shows, PROSE.contains(&page), "a page shows what it says");
+    pages::check(&text).await;
 }
 
 #[test]
-fn every_page_is_in_the_summary() {
-    let summary = read("SUMMARY.md");
-    let pages = std::fs::read_dir(repository().join("docs/src")).expect("there is a reference");
-    for page in pages {
+fn every_page_is_in_the_summary_and_run() {
+    let summary = read("docs/src/SUMMARY.md");
+    for page in std::fs::read_dir(repository().join("docs/src")).expect("there is a book") {
         let name = page.expect("it can be listed").file_name().into_string().expect("UTF-8");
         let listed = name == "SUMMARY.md" || summary.contains(&format!("({name})"));
         assert!(listed, "{name} is missing in docs/src/SUMMARY.md");
+        let page = format!("docs/src/{name}");
+        let run = name == "SUMMARY.md" || PAGES.contains(&page.as_str());
+        assert!(run, "{page} is missing in `pages!` of tests/docs.rs");
+    }
+}
+
+#[test]
+fn the_table_of_settings_is_complete() {
+    let text = read("docs/src/settings.md");
+    let help = Command::new(env!("CARGO_BIN_EXE_pintle")).args(["serve", "--help"]).output();
+    let help = String::from_utf8(help.expect("the program starts").stdout).expect("help is UTF-8");
+    let words = help.split_whitespace();
+    let variables: Vec<&str> = words
+        .skip_while(|word| *word != "Options:")
+        .filter_map(|word| word.strip_suffix(']'))
+        .filter(|word| word.starts_with("PINTLE_"))
+        .collect();
+    assert!(variables.len() > 10, "the help names the variable of each option:\n{help}");
+    for variable in variables {
+        let name = variable.trim_start_matches("PINTLE_").replace('_', "-").to_lowercase();
+        let is_row = |line: &str| {
+            line.starts_with(&format!("| `--{name}")) && line.contains(&format!("`{variable}`"))
+        };
+        assert!(
+            text.lines().any(is_row),
+            "docs/src/settings.md has no row for --{name} and {variable}"
+        );
     }
 }

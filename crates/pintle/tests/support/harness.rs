@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod http;
+pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod stream;
 

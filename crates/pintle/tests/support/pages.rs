@@ -1,105 +1,123 @@
-//! Pages for readers, done: their shell blocks run in order against a server, and each prints what
-//! the block after it says. Test binaries include this file beside the harness.
+//! Pages for readers, done: a page is read from the top, and each of its steps is taken.
 //!
-//! In an expected answer (`json` or `text`) `…` stands for anything, and white space does not
-//! count, so that long lines can be broken for readers. Blocks in other languages are for readers
-//! alone. Calls of cargo are not repeated here. The address of the text becomes that of the server.
+//! | block | what becomes of it |
+//! |---|---|
+//! | `sh` | runs in one shell for the whole page, so that later blocks can use the variables of earlier ones |
+//! | `console` | a terminal of its own: a command that keeps running (`pintle serve …`, a receiver), until the page ends or the same address is served anew |
+//! | `json`, `text` | what the block before it prints; a shell block that has none must print nothing |
+//! | `csv` | the file `tokens.csv` |
+//! | `yaml`, `python`, `ini`, … whose first line is `# NAME` | the file NAME; there from the start, replaced where it stands again |
+//! | `sh by-hand` | not run: only for what no test can do, see `BY_HAND` |
+//! | any other | for readers alone; commands have no business there |
+//!
+//! In an expected answer `…` stands for anything, and white space does not count, so that long
+//! lines can be broken for readers. Addresses of the text become those of the servers: a server has
+//! the address that `--listen` says, else [`ADDRESS`]; another program the first one of its command
+//! that is new. `cargo run --release -- ` stands for `pintle `, other calls of cargo are not
+//! repeated here. Everything happens in a directory of its own, where `examples` is.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+mod terminal;
 
-use crate::harness::server::Server;
-use crate::harness::within;
+pub(crate) use terminal::Desk;
 
-/// The address that the server of a page listens on.
-const ADDRESS: &str = "127.0.0.1:8080";
-/// Printed between the blocks, to tell their output apart.
-const BORDER: &str = "-- next block --";
+/// The address that a server of a page listens on unless the page says otherwise.
+pub(crate) const ADDRESS: &str = "127.0.0.1:8080";
 
-/// A shell block, and what it is said to print.
-#[derive(Debug)]
+/// Programs that a page may show and no test can run, and why.
+const BY_HAND: [(&str, &str); 3] =
+    [("sudo", "changes the machine"), ("docker", "needs an engine"), ("git", "fetches something")];
+
+/// Languages that would look as if they were run.
+const MISLEADING: [&str; 5] = ["bash", "shell", "zsh", "shell-session", "sh-session"];
+
+/// What a reader types, and what it is said to print.
+#[derive(Debug, Clone)]
 pub(crate) struct Block {
     pub(crate) command: String,
     pub(crate) expected: Option<String>,
 }
 
-impl Block {
-    /// Fails unless this is what was printed.
-    pub(crate) fn check(&self, server: &Server, output: &str) {
-        let Some(expected) = &self.expected else { return };
-        let (command, expected) = (&self.command, in_place(expected, server));
-        let said = format!("{command}\nshould print\n{expected}\nand prints\n{output}");
-        assert!(matches(&expected, output), "{said}");
+/// What a reader does next.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// Writes a file.
+    File { name: String, text: String },
+    /// Runs commands in the shell.
+    Shell(Block),
+    /// Starts something in a terminal of its own.
+    Terminal(Block),
+}
+
+/// Takes every step of a page. The same as a reader's afternoon, in a second.
+pub(crate) async fn check(text: &str) {
+    let steps = steps(text);
+    let mut desk = Desk::new(&steps);
+    for step in &steps {
+        desk.take(step).await;
     }
 }
 
 /// What is between fences: language and text.
-pub(crate) fn fenced(text: &str) -> impl Iterator<Item = (&str, &str)> {
+fn fenced(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let fenced = text.split("```").skip(1).step_by(2);
     fenced.map(|fenced| fenced.split_once('\n').expect("a block has lines"))
 }
 
-/// The shell blocks of a page.
-pub(crate) fn blocks(text: &str) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
+/// The steps of a page, in order.
+pub(crate) fn steps(text: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
     for (language, body) in fenced(text) {
-        match (language, blocks.last_mut()) {
-            ("sh", _) => blocks.push(Block { command: body.to_owned(), expected: None }),
-            ("json" | "text", Some(last)) if last.expected.is_none() => {
-                last.expected = Some(body.to_owned());
-            }
-            ("json" | "text", _) => panic!("this block follows no command:\n{body}"),
-            _ => {}
+        match language {
+            "json" | "text" => answer(&mut steps, body),
+            "sh by-hand" => check_by_hand(body),
+            _ => steps.extend(step(language, body)),
         }
     }
-    blocks
+    steps
 }
 
-/// Runs the blocks in one shell, so that later ones can use the variables of earlier ones, and
-/// compares what each prints. `pintle` is the program.
-pub(crate) async fn check(blocks: &[Block], server: &Server, directory: &Path) {
-    let is_run = |block: &&Block| !block.command.starts_with("cargo ");
-    let blocks: Vec<&Block> = blocks.iter().filter(is_run).collect();
-    assert!(blocks.len() > 2, "a page shows what it says");
-    let outputs = run(&blocks, server, directory).await;
-    assert_eq!(outputs.len(), blocks.len(), "{outputs:#?}");
-    for (block, output) in blocks.iter().zip(&outputs) {
-        block.check(server, output);
+fn step(language: &str, body: &str) -> Option<Step> {
+    assert!(!MISLEADING.contains(&language), "say sh instead of {language}:\n{body}");
+    let body = body.replace("cargo run --release -- ", "pintle ");
+    let block = |command: String| Block { command, expected: None };
+    match language {
+        "sh" if body.starts_with("cargo ") => None,
+        "sh" => Some(Step::Shell(block(body))),
+        "console" => Some(Step::Terminal(block(body))),
+        "csv" => Some(Step::File { name: "tokens.csv".to_owned(), text: body }),
+        _ => {
+            let name = file_name(&body).map(str::to_owned);
+            assert!(name.is_some() || !has_commands(&body), "this is not run:\n{body}");
+            name.map(|name| Step::File { name, text: body })
+        }
     }
 }
 
-async fn run(blocks: &[&Block], server: &Server, directory: &Path) -> Vec<String> {
-    let commands: Vec<&str> = blocks.iter().map(|block| block.command.as_str()).collect();
-    let script = commands.join(&format!("\necho; echo '{BORDER}'\n"));
-    let script = format!("set -euo pipefail\n{}", in_place(&script, server));
-    let mut shell = Command::new("bash");
-    shell.args(["-c", &script]).current_dir(directory).stdin(Stdio::null());
-    // Settings of whoever runs the tests are no business of the page, and nothing that it starts
-    // gets in the way of other servers.
-    let variables = std::env::vars_os().map(|(name, _)| name);
-    for name in variables.filter(|name| name.to_string_lossy().starts_with("PINTLE_")) {
-        shell.env_remove(name);
+/// The first line of a block that is a file: `# NAME.EXTENSION`.
+fn file_name(body: &str) -> Option<&str> {
+    let name = body.lines().next()?.strip_prefix("# ")?;
+    (name.contains('.') && !name.contains(' ')).then_some(name)
+}
+
+fn has_commands(body: &str) -> bool {
+    body.lines().any(|line| ["curl ", "pintle ", "kill "].iter().any(|it| line.starts_with(it)))
+}
+
+fn answer(steps: &mut [Step], body: &str) {
+    match steps.last_mut() {
+        Some(Step::Shell(block) | Step::Terminal(block)) if block.expected.is_none() => {
+            block.expected = Some(body.to_owned());
+        }
+        _ => panic!("this block follows no command:\n{body}"),
     }
-    shell.env("PINTLE_STORE", "memory").env("PINTLE_LISTEN", "127.0.0.1:0");
-    shell.env("PATH", path_with_program());
-    let output = tokio::task::spawn_blocking(move || shell.output());
-    let output = within("the blocks of a page", output).await.expect("nothing panics there");
-    let output = output.expect("bash starts");
-    let problem = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{problem}\n{}", output.status, server.stderr());
-    let text = String::from_utf8(output.stdout).expect("answers are UTF-8");
-    text.split(BORDER).map(str::to_owned).collect()
 }
 
-fn path_with_program() -> std::ffi::OsString {
-    let program = Path::new(env!("CARGO_BIN_EXE_pintle")).parent().map(Path::to_owned);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = program.into_iter().chain(std::env::split_paths(&path));
-    std::env::join_paths(directories).expect("directories of a path stand in a path")
-}
-
-fn in_place(text: &str, server: &Server) -> String {
-    text.replace(ADDRESS, &server.client.address.to_string())
+fn check_by_hand(body: &str) {
+    let begins = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    for line in body.lines().filter(|line| !line.starts_with([' ', '#']) && !line.is_empty()) {
+        let is_known = BY_HAND.iter().any(|(program, _)| *program == begins(line));
+        assert!(is_known, "a test can run this, so it is no block by hand:\n{line}");
+    }
 }
 
 /// Whether `text` is what `pattern` says, white space aside.
@@ -134,4 +152,50 @@ fn dots_stand_for_anything() {
     ] {
         assert_eq!(matches(pattern, text), expected, "{pattern:?} {text:?}");
     }
+}
+
+#[test]
+fn a_page_is_a_list_of_steps() {
+    let page = "```yaml\n# a.yaml\nx: 1\n```\n```console\npintle serve a.yaml\n```\n\
+                ```text\nready\n```\n```yaml\nx: 2\n```\n```sh\necho hi\n```\n```text\nhi\n```\n";
+    let steps = steps(page);
+    let [Step::File { name, text }, Step::Terminal(serve), Step::Shell(echo)] = steps.as_slice()
+    else {
+        panic!("{steps:?}")
+    };
+    assert_eq!((name.as_str(), text.as_str()), ("a.yaml", "# a.yaml\nx: 1\n"));
+    assert_eq!(serve.command, "pintle serve a.yaml\n");
+    assert_eq!(serve.expected.as_deref(), Some("ready\n"));
+    assert_eq!(echo.expected.as_deref(), Some("hi\n"));
+}
+
+#[test]
+fn a_page_cannot_hide_what_is_not_run() {
+    for page in [
+        "```text\nan answer to nothing\n```\n",
+        "```bash\ntrue\n```\n",
+        "```\ncurl -s http://127.0.0.1:8080/devices\n```\n",
+        "```sh by-hand\npintle version\n```\n",
+    ] {
+        let steps = std::panic::catch_unwind(|| steps(page));
+        assert!(steps.is_err(), "{page}");
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "should print")]
+async fn an_answer_that_is_not_given_fails() {
+    check("```sh\necho no\n```\n```text\nyes\n```\n").await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "should print")]
+async fn an_answer_that_nobody_expects_fails() {
+    check("```sh\necho no\n```\n").await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "ended")]
+async fn a_command_that_fails_fails_the_page() {
+    check("```sh\nfalse | true\n```\n").await;
 }

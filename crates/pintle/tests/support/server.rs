@@ -1,18 +1,15 @@
 //! Servers that live as long as a test.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Read};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 
 use super::http::{Client, Reply};
+use super::running::{Running, without_settings};
 use super::stream::{Framing, Watch};
 use super::within;
 
@@ -60,6 +57,7 @@ impl Launch {
     pub(crate) async fn start(self) -> Server {
         let data_dir = tempfile::tempdir().expect("a temporary directory");
         let running = Running::start(self.command(data_dir.path())).await;
+        running.ready().await;
         Server { client: Client::new(running.address), running, launch: self, data_dir }
     }
 
@@ -72,16 +70,9 @@ impl Launch {
     fn command(&self, data_dir: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pintle"));
         command.arg("serve").args(&self.paths).arg("--data-dir").arg(data_dir).args(&self.args);
-        // Settings of whoever runs the tests are no business of theirs.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PINTLE_") {
-                command.env_remove(name);
-            }
-        }
+        without_settings(&mut command);
         // In the environment, so that a test can still say otherwise with an option.
-        command.env("PINTLE_LISTEN", "127.0.0.1:0");
-        command.env_remove("RUST_LOG").stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("PINTLE_LISTEN", "127.0.0.1:0").stdin(Stdio::null());
         command
     }
 }
@@ -107,7 +98,7 @@ impl Server {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.running.child.id()
+        self.running.pid()
     }
 
     /// What it printed at its start, and since.
@@ -196,9 +187,7 @@ impl Server {
 
     /// SIGTERM alone.
     pub(crate) fn terminate(&self) {
-        // Signals need `unsafe` or one more dependency; every system has this program.
-        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
-        assert!(sent.expect("kill starts").success(), "the process is there to be signalled");
+        self.running.terminate();
     }
 
     /// Waits until the process has ended by itself.
@@ -215,6 +204,7 @@ impl Server {
     pub(crate) async fn start_again(&mut self) {
         let command = self.launch.command(self.data_dir.path());
         self.running = Running::start(command).await;
+        self.running.ready().await;
         self.client = Client::new(self.running.address);
     }
 
@@ -224,107 +214,4 @@ impl Server {
         assert!(status.success(), "{status}; the server logged:\n{}", self.stderr());
         self.start_again().await;
     }
-}
-
-/// The process.
-#[derive(Debug)]
-struct Running {
-    child: Child,
-    address: SocketAddr,
-    stdout: Captured,
-    stderr: Captured,
-    closed: Option<oneshot::Receiver<()>>,
-}
-
-impl Running {
-    /// Starts the program and waits until it answers. Its socket is bound before it prints the
-    /// address, so the first request waits in the queue, and no polling is needed.
-    async fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().expect("the program starts");
-        let (stdout, stderr) = (Captured::default(), Captured::default());
-        let (found, address) = oneshot::channel();
-        let (close, closed) = oneshot::channel();
-        let out = child.stdout.take().expect("standard output is piped");
-        let err = child.stderr.take().expect("standard error is piped");
-        follow(out, stdout.clone(), Some(found), Some(close));
-        follow(err, stderr.clone(), None, None);
-        let Ok(address) = within("the address of the server", address).await else {
-            let status = child.wait();
-            panic!("the server did not start ({status:?}):\n{}{}", stdout.text(), stderr.text());
-        };
-        let running = Self { child, address, stdout, stderr, closed: Some(closed) };
-        let ready = Client::new(address);
-        let ready = within("readiness", ready.try_send("GET", "/readyz", &[], "")).await;
-        let ready = ready.unwrap_or_else(|error| panic!("{error}:\n{}", running.stderr.text()));
-        assert_eq!(ready.status, 200, "{}", ready.text());
-        running
-    }
-
-    async fn ended(&mut self) -> ExitStatus {
-        if let Some(closed) = self.closed.take() {
-            // Its standard output closes with the process.
-            drop(within("the end of the server", closed).await);
-        }
-        self.child.wait().expect("the process is our child")
-    }
-
-    fn kill(&mut self) {
-        // One that has ended already cannot be killed, and need not be.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill();
-        if std::thread::panicking() {
-            eprintln!("the server of the failed test logged:\n{}", self.stderr.text());
-        }
-    }
-}
-
-/// What a stream said so far.
-#[derive(Debug, Clone, Default)]
-struct Captured(Arc<Mutex<String>>);
-
-impl Captured {
-    fn text(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn push(&self, line: &str) {
-        let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        text.push_str(line);
-        text.push('\n');
-    }
-}
-
-/// Collects a stream on a thread of its own, which ends with the stream.
-fn follow(
-    stream: impl Read + Send + 'static,
-    captured: Captured,
-    mut found: Option<oneshot::Sender<SocketAddr>>,
-    closed: Option<oneshot::Sender<()>>,
-) {
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            captured.push(&line);
-            if let Some(address) = address_in(&line)
-                && let Some(found) = found.take()
-            {
-                // Who does not wait any longer need not be told.
-                let _nobody = found.send(address);
-            }
-        }
-        drop(found);
-        if let Some(closed) = closed {
-            let _nobody = closed.send(());
-        }
-    });
-}
-
-fn address_in(line: &str) -> Option<SocketAddr> {
-    let (_, after) = line.split_once("http://")?;
-    after.split(['/', ' ']).next()?.parse().ok()
 }
