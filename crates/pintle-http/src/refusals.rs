@@ -1,4 +1,4 @@
-//! The one table from refusals to status codes, reasons and sentences.
+//! The one table from refusals to reasons (and with them status codes) and sentences.
 
 use std::fmt;
 
@@ -6,6 +6,8 @@ use http::StatusCode;
 use pintle_engine::Refusal;
 use pintle_model::GroupResource;
 use pintle_rules::{PatchError, Refusal as RulesRefusal};
+
+use crate::Reason;
 
 /// What a refusal is about, for its sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +31,10 @@ impl fmt::Display for Subject {
 /// A refusal as every door tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status.
+    /// The HTTP status: that of the reason, unless a door knows better.
     pub status: StatusCode,
-    /// The code that programs look at; stable.
-    pub reason: &'static str,
+    /// The code that programs look at.
+    pub reason: Reason,
     /// What happened, to which object, and what to do.
     pub message: String,
     /// Whether the same caller can succeed by trying again (after what the message says).
@@ -43,8 +45,14 @@ pub struct Answer {
 
 impl Answer {
     /// An answer that trying again does not change.
-    pub fn of(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status, reason, message: message.into(), retryable: false, retry_after: None }
+    pub fn of(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            status: reason.status(),
+            reason,
+            message: message.into(),
+            retryable: false,
+            retry_after: None,
+        }
     }
 
     fn retryable(self) -> Self {
@@ -60,36 +68,29 @@ impl Answer {
 pub fn answer(refusal: &Refusal, subject: &Subject) -> Answer {
     match refusal {
         Refusal::Rules(refusal) => rules_answer(refusal, subject),
-        Refusal::Forbidden(forbidden) => Answer::of(
-            StatusCode::FORBIDDEN,
-            "FORBIDDEN",
-            format!("{forbidden} ({})", forbidden.hint()),
-        ),
+        Refusal::Forbidden(forbidden) => {
+            Answer::of(Reason::Forbidden, format!("{forbidden} ({})", forbidden.hint()))
+        }
         Refusal::NamespaceNotFound { namespace } => Answer::of(
-            StatusCode::NOT_FOUND,
-            "NAMESPACE_NOT_FOUND",
+            Reason::NamespaceNotFound,
             format!("namespace {namespace:?} not found; create it first"),
         ),
         Refusal::NamespaceTerminating { namespace } => Answer::of(
-            StatusCode::FORBIDDEN,
-            "NAMESPACE_TERMINATING",
+            Reason::NamespaceTerminating,
             format!("namespace {namespace:?} is being deleted; nothing new can be created in it"),
         ),
         Refusal::KindTerminating => Answer::of(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "KIND_TERMINATING",
+            Reason::KindTerminating,
             format!("{} is being deleted; nothing new can be created", subject.resource),
         ),
         Refusal::NotSelectable { field } => Answer::of(
-            StatusCode::BAD_REQUEST,
-            "BAD_REQUEST",
+            Reason::BadRequest,
             format!(
                 "field label not supported: {field}; metadata.name and metadata.namespace always are, and the selectableFields of the kind"
             ),
         ),
         Refusal::TooLarge { bytes, bytes_max } => Answer::of(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "TOO_LARGE",
+            Reason::TooLarge,
             format!("{subject} would have {bytes} bytes; {bytes_max} are allowed"),
         ),
         Refusal::Expired { .. } | Refusal::FromTheFuture { .. } => revision_answer(refusal),
@@ -107,16 +108,14 @@ pub fn answer(refusal: &Refusal, subject: &Subject) -> Answer {
 fn revision_answer(refusal: &Refusal) -> Answer {
     match refusal {
         Refusal::Expired { asked, oldest } => Answer::of(
-            StatusCode::GONE,
-            "EXPIRED",
+            Reason::Expired,
             format!(
                 "too old resource version: {asked} ({oldest}); list again and go on from there"
             ),
         )
         .retryable(),
         Refusal::FromTheFuture { asked, newest } => Answer::of(
-            StatusCode::BAD_REQUEST,
-            "INVALID_RESOURCE_VERSION",
+            Reason::InvalidResourceVersion,
             format!("resourceVersion {asked} is larger than the newest one, {newest}"),
         ),
         _ => server_answer(
@@ -128,11 +127,9 @@ fn revision_answer(refusal: &Refusal) -> Answer {
 
 /// What is the server's fault, or its load's.
 fn server_answer(refusal: &Refusal, subject: &Subject) -> Answer {
-    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
     match refusal {
         Refusal::Contended => Answer::of(
-            StatusCode::GATEWAY_TIMEOUT,
-            "TIMEOUT",
+            Reason::Timeout,
             format!(
                 "{subject} is written by so many that this write did not get through in time; \
                      nothing was written"
@@ -140,16 +137,13 @@ fn server_answer(refusal: &Refusal, subject: &Subject) -> Answer {
         )
         .retry_after(1),
         Refusal::TooManyWatches => {
-            Answer::of(StatusCode::TOO_MANY_REQUESTS, "THROTTLED", "too many watches are open")
-                .retry_after(5)
+            Answer::of(Reason::Throttled, "too many watches are open").retry_after(5)
         }
         Refusal::Overloaded => {
-            Answer::of(StatusCode::TOO_MANY_REQUESTS, "THROTTLED", "too many writes are waiting")
-                .retry_after(1)
+            Answer::of(Reason::Throttled, "too many writes are waiting").retry_after(1)
         }
         Refusal::StorageFull(why) => Answer::of(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "STORAGE_FULL",
+            Reason::StorageFull,
             format!(
                 "nothing was written: the disk is full ({why}); reads go on, and writes will \
                      when there is room"
@@ -157,25 +151,23 @@ fn server_answer(refusal: &Refusal, subject: &Subject) -> Answer {
         )
         .retry_after(10),
         Refusal::Unavailable(why) => {
-            Answer::of(unavailable, "UNAVAILABLE", format!("nothing was written: {why}"))
-                .retry_after(1)
+            Answer::of(Reason::Unavailable, format!("nothing was written: {why}")).retry_after(1)
         }
         Refusal::OutcomeUnknown(why) => Answer::of(
-            StatusCode::GATEWAY_TIMEOUT,
-            "OUTCOME_UNKNOWN",
+            Reason::OutcomeUnknown,
             format!(
                 "whether {subject} was written is not known ({why}); read it before you write \
                      again"
             ),
         ),
         Refusal::ShuttingDown => {
-            Answer::of(unavailable, "UNAVAILABLE", "the server is shutting down").retry_after(1)
+            Answer::of(Reason::Unavailable, "the server is shutting down").retry_after(1)
         }
         // What went wrong inside is for the log, not for the caller.
         _ => {
             tracing::error!(?refusal, "internal error");
             let message = "an internal error; the server's log says more";
-            Answer::of(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message)
+            Answer::of(Reason::Internal, message)
         }
     }
 }
@@ -183,31 +175,26 @@ fn server_answer(refusal: &Refusal, subject: &Subject) -> Answer {
 #[expect(clippy::too_many_lines, reason = "a table is read whole: one row a refusal")]
 fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
     match refusal {
-        RulesRefusal::NotFound => {
-            Answer::of(StatusCode::NOT_FOUND, "NOT_FOUND", format!("{subject} not found"))
-        }
+        RulesRefusal::NotFound => Answer::of(Reason::NotFound, format!("{subject} not found")),
         RulesRefusal::AlreadyExists { .. } => {
-            Answer::of(StatusCode::CONFLICT, "ALREADY_EXISTS", format!("{subject} already exists"))
+            Answer::of(Reason::AlreadyExists, format!("{subject} already exists"))
         }
         RulesRefusal::Boundary { path } => Answer::of(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "SPEC_WRITE_FORBIDDEN",
+            Reason::SpecWriteForbidden,
             format!(
                 "{path} cannot be written through the status of {subject}; write it through \
                      the object itself, and send status only here"
             ),
         ),
         RulesRefusal::PreconditionRequired => Answer::of(
-            StatusCode::PRECONDITION_REQUIRED,
-            "PRECONDITION_REQUIRED",
+            Reason::PreconditionRequired,
             format!(
                 "a status write of {subject} must say which version it was computed from: send \
                      If-Match or metadata.resourceVersion"
             ),
         ),
         RulesRefusal::InvalidRevision { given, why } => Answer::of(
-            StatusCode::BAD_REQUEST,
-            "INVALID_RESOURCE_VERSION",
+            Reason::InvalidResourceVersion,
             format!("resourceVersion {given:?} of {subject}: {why}"),
         ),
         RulesRefusal::Conflict(conflict) => {
@@ -220,7 +207,7 @@ fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
                 "{subject} has been modified: you expected version {}, it is at {}; {advice}",
                 conflict.expected, conflict.current
             );
-            Answer::of(StatusCode::CONFLICT, "CONFLICT", message).retryable()
+            Answer::of(Reason::Conflict, message).retryable()
         }
         RulesRefusal::UidMismatch { expected, current } => {
             let meant = expected.as_ref().map_or_else(
@@ -232,27 +219,24 @@ fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
             );
             let current = current.as_str();
             let message = format!("{meant}; {subject} has uid {current:?}: read it again");
-            Answer::of(StatusCode::CONFLICT, "UID_MISMATCH", message)
+            Answer::of(Reason::UidMismatch, message)
         }
         RulesRefusal::IdentityMismatch { path, given, expected } => Answer::of(
-            StatusCode::BAD_REQUEST,
-            "BAD_REQUEST",
+            Reason::BadRequest,
             format!("{path} is {given:?} in the document and {expected:?} in the request"),
         ),
         RulesRefusal::Invalid(faults) => {
             let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
             let message = format!("{subject} is invalid: {}", faults.join("; "));
-            Answer::of(StatusCode::UNPROCESSABLE_ENTITY, "INVALID", message)
+            Answer::of(Reason::Invalid, message)
         }
         RulesRefusal::UnknownFields(fields) => Answer::of(
-            StatusCode::BAD_REQUEST,
-            "UNKNOWN_FIELD",
+            Reason::UnknownField,
             format!("{subject} has no such fields: {}", fields.join(", ")),
         ),
         RulesRefusal::Patch(error) => patch_answer(error, subject),
         RulesRefusal::Indispensable => Answer::of(
-            StatusCode::FORBIDDEN,
-            "FORBIDDEN",
+            Reason::Forbidden,
             format!("{subject} cannot be deleted: requests without a namespace mean it"),
         ),
         RulesRefusal::OwnedByOthers(owned) => {
@@ -265,26 +249,22 @@ fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
                  with force",
                 owned.join(", ")
             );
-            Answer::of(StatusCode::CONFLICT, "FIELD_MANAGER_CONFLICT", message)
+            Answer::of(Reason::FieldManagerConflict, message)
         }
-        RulesRefusal::NoCondition { kind } => Answer::of(
-            StatusCode::NOT_FOUND,
-            "CONDITION_NOT_FOUND",
-            format!("{subject} has no condition {kind:?}"),
-        ),
+        RulesRefusal::NoCondition { kind } => {
+            Answer::of(Reason::ConditionNotFound, format!("{subject} has no condition {kind:?}"))
+        }
     }
 }
 
 fn patch_answer(error: &PatchError, subject: &Subject) -> Answer {
-    let (status, reason) = match error {
-        PatchError::Malformed(_) => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
+    let reason = match error {
+        PatchError::Malformed(_) => Reason::BadRequest,
         PatchError::TooManyOperations { .. }
         | PatchError::TooLarge { .. }
-        | PatchError::TooMuchWork => (StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
-        PatchError::TestFailed { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "PATCH_TEST_FAILED"),
-        PatchError::CannotApply { .. } | PatchError::TooDeep { .. } => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "PATCH_FAILED")
-        }
+        | PatchError::TooMuchWork => Reason::TooLarge,
+        PatchError::TestFailed { .. } => Reason::PatchTestFailed,
+        PatchError::CannotApply { .. } | PatchError::TooDeep { .. } => Reason::PatchFailed,
     };
-    Answer::of(status, reason, format!("the patch of {subject}: {error}"))
+    Answer::of(reason, format!("the patch of {subject}: {error}"))
 }

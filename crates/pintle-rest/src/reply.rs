@@ -10,8 +10,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use pintle_engine::{Engine, Refusal, Served};
 use pintle_http::{
-    Answer, Body, BodyError, ForeignHost, InvalidEntityTag, NotOneHost, Subject, Unauthenticated,
-    answer,
+    Answer, Body, BodyError, ForeignHost, InvalidEntityTag, NotOneHost, Reason, Subject,
+    Unauthenticated, answer,
 };
 use pintle_model::{GroupResource, InvalidRevision, InvalidSelector, Object};
 use pintle_rules::{Conflict, Refusal as RulesRefusal};
@@ -247,80 +247,66 @@ impl Failure {
             Self::NoSuchPath => {
                 let message = "there is nothing at this path; the kinds that are served are the \
                                objects of /customresourcedefinitions";
-                Answer::of(StatusCode::NOT_FOUND, "NOT_FOUND", message)
+                Answer::of(Reason::NotFound, message)
             }
             Self::ReservedPath { name } => Answer::of(
-                StatusCode::NOT_FOUND,
-                "NOT_FOUND",
+                Reason::NotFound,
                 format!(
                     "/{name} is kept for the server's own use; a kind of that name is at \
                      /{name}.<group>"
                 ),
             ),
             Self::UnknownKind { name } => Answer::of(
-                StatusCode::NOT_FOUND,
-                "KIND_NOT_SERVED",
+                Reason::KindNotServed,
                 format!(
                     "no kind with the plural name {name:?} is served here; the kinds are the \
                          objects of /customresourcedefinitions"
                 ),
             ),
-            Self::LoginRequired => Answer::of(
-                StatusCode::UNAUTHORIZED,
-                "UNAUTHENTICATED",
-                "send `Authorization: Bearer <token>`",
-            ),
+            Self::LoginRequired => {
+                Answer::of(Reason::Unauthenticated, "send `Authorization: Bearer <token>`")
+            }
             Self::AmbiguousKind { plural, names } => Answer::of(
-                StatusCode::NOT_FOUND,
-                "AMBIGUOUS_KIND",
+                Reason::AmbiguousKind,
                 format!("more than one group has {plural}; use {}", names.join(" or ")),
             ),
             Self::NotNamespaced { resource } => Answer::of(
-                StatusCode::BAD_REQUEST,
-                "BAD_REQUEST",
+                Reason::BadRequest,
                 format!(
                     "the objects of {resource} are in no namespace; leave the query parameter \
                      \"namespace\" out"
                 ),
             ),
-            Self::MethodNotAllowed { allow } => Answer::of(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "METHOD_NOT_ALLOWED",
-                format!("this path can do {allow}"),
-            ),
+            Self::MethodNotAllowed { allow } => {
+                Answer::of(Reason::MethodNotAllowed, format!("this path can do {allow}"))
+            }
             Self::UnknownVersion { asked, served } => Answer::of(
-                StatusCode::NOT_ACCEPTABLE,
-                "VERSION_NOT_SERVED",
+                Reason::VersionNotServed,
                 format!("version {asked:?} is not served; served are {}", served.join(", ")),
             ),
             Self::NoStatusSubresource { version } => Answer::of(
-                StatusCode::NOT_FOUND,
-                "NOT_FOUND",
+                Reason::NotFound,
                 format!(
                     "version {version:?} of this kind declares no status subresource; its \
                          status is written with the object"
                 ),
             ),
-            Self::BadRequest { message } => {
-                Answer::of(StatusCode::BAD_REQUEST, "BAD_REQUEST", message.clone())
-            }
+            Self::BadRequest { message } => Answer::of(Reason::BadRequest, message.clone()),
             Self::UnsupportedMediaType { given, accepted } => Answer::of(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
+                Reason::UnsupportedMediaType,
                 format!("Content-Type {given:?} is not understood here; send {accepted}"),
             ),
-            Self::Unauthenticated(error) => {
-                Answer::of(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", error.to_string())
-            }
-            Self::ForeignHost(error) => {
-                Answer::of(StatusCode::FORBIDDEN, "FOREIGN_HOST", error.to_string())
-            }
+            Self::Unauthenticated(error) => Answer::of(Reason::Unauthenticated, error.to_string()),
+            Self::ForeignHost(error) => Answer::of(Reason::ForeignHost, error.to_string()),
             Self::Body(error) => body_answer(error),
-            Self::NeverMatches => Answer::of(
-                StatusCode::PRECONDITION_FAILED,
-                "CONFLICT",
-                "a weak entity tag never matches in If-Match; send the tag as the ETag header had it",
-            ),
+            Self::NeverMatches => Answer {
+                status: StatusCode::PRECONDITION_FAILED,
+                ..Answer::of(
+                    Reason::Conflict,
+                    "a weak entity tag never matches in If-Match; send the tag as the ETag \
+                     header had it",
+                )
+            },
             Self::Refused(refused) => {
                 let mut found = answer(&refused.refusal, &refused.subject);
                 if let Some(namespace) = &refused.searched
@@ -342,7 +328,7 @@ impl Failure {
         let mut body = self.details();
         body.insert("error".to_owned(), Value::from(found.message.as_str()));
         body.insert("code".to_owned(), Value::from(found.status.as_u16()));
-        body.insert("reason".to_owned(), Value::from(found.reason));
+        body.insert("reason".to_owned(), Value::from(found.reason.as_str()));
         if found.retryable {
             body.insert("retryable".to_owned(), Value::Bool(true));
         }
@@ -363,13 +349,13 @@ impl Failure {
 }
 
 fn body_answer(error: &BodyError) -> Answer {
-    let (status, reason) = match error {
-        BodyError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
-        BodyError::Encoded { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
-        BodyError::TimedOut(_) => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
-        BodyError::Broken => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
+    let reason = match error {
+        BodyError::TooLarge { .. } => Reason::TooLarge,
+        BodyError::Encoded { .. } => Reason::UnsupportedMediaType,
+        BodyError::TimedOut(_) => Reason::RequestTimeout,
+        BodyError::Broken => Reason::BadRequest,
     };
-    Answer::of(status, reason, error.to_string())
+    Answer::of(reason, error.to_string())
 }
 
 impl Refused {

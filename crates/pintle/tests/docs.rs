@@ -11,6 +11,7 @@ mod pages;
 use std::process::Command;
 
 use harness::server::repository;
+use pintle_http::Reason;
 
 /// Pages without anything to do in them.
 const PROSE: [&str; 0] = [];
@@ -46,6 +47,23 @@ async fn check(page: &str) {
     let shows = !pages::steps(&text).is_empty();
     assert_ne!(shows, PROSE.contains(&page), "a page shows what it says");
     pages::check(&text).await;
+}
+
+/// Reasons that only doors with server-side apply have.
+const OF_OTHER_DOORS: [Reason; 1] = [Reason::FieldManagerConflict];
+
+/// The rows of the table of failures: `| 409, 412 | `CONFLICT` | …`.
+#[test]
+fn every_reason_is_explained_with_its_status() {
+    let text = read("docs/src/rest.md");
+    let reasons = || Reason::ALL.iter().filter(|reason| !OF_OTHER_DOORS.contains(reason));
+    for reason in reasons() {
+        let (start, end) = (format!("| {}", reason.status().as_str()), format!(" | `{reason}` | "));
+        let is_row = |line: &str| line.starts_with(&start) && line.contains(&end);
+        assert!(text.lines().any(is_row), "{reason} with {}", reason.status());
+    }
+    let is_row = |line: &&str| line.starts_with("| 4") || line.starts_with("| 5");
+    assert_eq!(text.lines().filter(is_row).count(), reasons().count());
 }
 
 #[test]
