@@ -1,14 +1,15 @@
 //! Pages for readers, done: a page is read from the top, and each of its steps is taken.
 //!
-//! | block | what becomes of it |
-//! |---|---|
-//! | `sh` | runs in one shell for the whole page, so that later blocks can use the variables of earlier ones |
-//! | `console` | a terminal of its own: a command that keeps running (`pintle serve …`, a receiver), until the page ends or the same address is served anew |
-//! | `json`, `text` | what the block before it prints; a shell block that has none must print nothing |
-//! | `csv` | the file `tokens.csv` |
-//! | `yaml`, `python`, `ini`, … whose first line is `# NAME` | the file NAME; there from the start, replaced where it stands again |
-//! | `sh by-hand` | not run: only for what no test can do, see `BY_HAND` |
-//! | any other | for readers alone; commands have no business there |
+//! - `sh` runs in one shell for the whole page, so that later blocks can use the variables of
+//!   earlier ones.
+//! - `console` is a terminal of its own, with a command that keeps running (`pintle serve …`, a
+//!   receiver) until the page ends or the same address is served anew.
+//! - `json` and `text` are what the block before them prints; a shell block without one must print
+//!   nothing.
+//! - `csv` is the file `tokens.csv`; `yaml`, `python`, `ini` and so on with a first line `# NAME`
+//!   are the file NAME. A file is there from the start, and replaced where it stands again.
+//! - `sh by-hand` is not run: only for what no test can do, see `BY_HAND`.
+//! - Any other is for readers alone; commands have no business there.
 //!
 //! In an expected answer `…` stands for anything, and white space does not count, so that long
 //! lines can be broken for readers. Addresses of the text become those of the servers: a server has
