@@ -41,8 +41,8 @@ pub enum Edit {
     Patch(Patch, PatchRoot),
     /// One condition, the others untouched; status lane only.
     Condition(ConditionEdit),
-    /// The `status` of the document, merged into the stored one: what it does not name stays, a null
-    /// clears, and conditions are merged by their type; status lane only.
+    /// The `status` of the document, merged into the stored one: what it does not name stays, a
+    /// null clears, and conditions are merged by their type; status lane only.
     MergeStatus(Document),
     /// The conditions that one manager owns, the others untouched; status lane only.
     ApplyConditions(ApplyConditions),
@@ -97,8 +97,8 @@ pub enum ConflictScope {
     Object,
     /// Only a write to the status lane.
     Status,
-    /// Only a write to one of the condition types that an [`Edit::ApplyConditions`] names; for other
-    /// edits as [`ConflictScope::Status`].
+    /// Only a write to one of the condition types that an [`Edit::ApplyConditions`] names; for
+    /// other edits as [`ConflictScope::Status`].
     Conditions,
 }
 
