@@ -5,19 +5,18 @@
 //! neither paths nor JSON shapes.
 
 mod body;
-mod caller;
 mod entity_tag;
 mod hosts;
+mod manager;
 mod reason;
 mod refusals;
 mod server;
-mod tokens;
 
 pub use body::{Body, BodyError, read_body};
-pub use caller::{Authentication, Caller, Unauthenticated, manager_of};
 pub use entity_tag::{EntityTags, InvalidEntityTag};
 pub use hosts::{ForeignHost, NotOneHost, check_host, check_local};
+pub use manager::manager_of;
+pub use pintle_identity::{Authenticators, Caller, Connection, Lapse, Lapsed, Unauthenticated};
 pub use reason::Reason;
 pub use refusals::{Answer, Subject, answer};
 pub use server::{Door, ServerLimits, serve};
-pub use tokens::{StaticTokens, TokenFileError};

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pintle_identity::Connection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -117,8 +118,10 @@ async fn converse(
     // Answers are small and somebody waits for each.
     let _unsupported = stream.set_nodelay(true);
     let peer = stream.peer_addr().ok();
+    let facts = Connection { peer };
     let endless = Arc::new(AtomicBool::new(false));
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(facts.clone());
         let answer = Arc::clone(&door).handle(request);
         let endless = Arc::clone(&endless);
         async move {

@@ -10,7 +10,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use pintle_authz::Verb;
 use pintle_engine::{Engine, Served, ask_for};
-use pintle_http::{Authentication, Body, Caller, Door, check_host, check_local};
+use pintle_http::{Authenticators, Body, Caller, Door, check_host, check_local};
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
 
@@ -24,7 +24,7 @@ use crate::{read, reply, watch, write};
 #[derive(Debug, Clone)]
 pub struct RestSettings {
     /// How callers prove who they are.
-    pub authentication: Authentication,
+    pub authentication: Authenticators,
     /// Refuse status writes that do not say which version they were computed from (428).
     pub require_status_precondition: bool,
     /// The largest request body, in bytes.
@@ -38,7 +38,7 @@ pub struct RestSettings {
 impl Default for RestSettings {
     fn default() -> Self {
         Self {
-            authentication: Authentication::None,
+            authentication: Authenticators::none(),
             require_status_precondition: false,
             body_bytes_max: 16 * 1024 * 1024,
             body_timeout: Duration::from_mins(1),
@@ -90,7 +90,7 @@ impl RestDoor {
             return reply::fixed(&self.engine, page, &parts.method);
         }
         let Route::Resource { name, place } = route else { return Err(Failure::NoSuchPath) };
-        let caller = self.settings.authentication.identify(&parts.headers)?;
+        let caller = self.settings.authentication.identify(parts).await?;
         let stranger = caller.user.is_anonymous() && self.settings.authentication.asks();
         let answered = self.on_resource(parts, body, caller, &name, place).await;
         answered.map_err(|failure| {

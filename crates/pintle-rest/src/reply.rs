@@ -10,7 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use pintle_engine::{Engine, Refusal, Served};
 use pintle_http::{
-    Answer, Body, BodyError, ForeignHost, InvalidEntityTag, NotOneHost, Reason, Subject,
+    Answer, Body, BodyError, ForeignHost, InvalidEntityTag, Lapsed, NotOneHost, Reason, Subject,
     Unauthenticated, answer,
 };
 use pintle_model::{GroupResource, InvalidRevision, InvalidSelector, Object};
@@ -200,6 +200,8 @@ pub(crate) enum Failure {
     UnsupportedMediaType { given: String, accepted: &'static str },
     /// The credentials prove nothing.
     Unauthenticated(Unauthenticated),
+    /// The credentials that a stream began with prove nothing any more.
+    Lapsed(Lapsed),
     /// The request was meant for another host, or comes from another origin.
     ForeignHost(ForeignHost),
     /// The body could not be read.
@@ -226,6 +228,11 @@ pub(crate) struct Refused {
 impl Failure {
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::BadRequest { message: message.into() }
+    }
+
+    pub(crate) fn told_of(refusal: Refusal, subject: Subject) -> Self {
+        let refused = Refused { refusal, subject, by_header: false, current: None, searched: None };
+        Self::Refused(Box::new(refused))
     }
 
     /// Whether it says which kinds there are, and what they can do.
@@ -297,6 +304,7 @@ impl Failure {
                 format!("Content-Type {given:?} is not understood here; send {accepted}"),
             ),
             Self::Unauthenticated(error) => Answer::of(Reason::Unauthenticated, error.to_string()),
+            Self::Lapsed(lapsed) => Answer::of(Reason::Unauthenticated, lapsed.to_string()),
             Self::ForeignHost(error) => Answer::of(Reason::ForeignHost, error.to_string()),
             Self::Body(error) => body_answer(error),
             Self::NeverMatches => Answer {
@@ -436,10 +444,14 @@ pub(crate) fn answer_failure(failure: &Failure) -> Response<Body> {
 }
 
 /// A failure in the form that watches tell it, as the object of an ERROR event.
-pub(crate) fn failure_object(refusal: Refusal, subject: Subject) -> Value {
-    let refused = Refused { refusal, subject, by_header: false, current: None, searched: None };
-    let failure = Failure::Refused(Box::new(refused));
+pub(crate) fn failure_object(failure: &Failure) -> Value {
     failure.body(&failure.answer())
+}
+
+impl From<Lapsed> for Failure {
+    fn from(lapsed: Lapsed) -> Self {
+        Self::Lapsed(lapsed)
+    }
 }
 
 impl From<Unauthenticated> for Failure {

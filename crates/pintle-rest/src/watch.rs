@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, Response};
 use pintle_authz::{Granted, Verb};
 use pintle_engine::{Refusal, Served, Start, Watch, WatchEvent, Watcher};
-use pintle_http::{Body, Subject};
+use pintle_http::{Body, Lapse, Lapsed, Subject};
 use pintle_model::{Object, Revision};
 use pintle_schema::Version;
 use serde_json::json;
@@ -60,12 +61,13 @@ pub(crate) async fn watch(door: &Arc<RestDoor>, call: Call<'_>) -> Result<Respon
         // Far beyond the life of any connection, and within what a timer can hold.
         tokio::time::Instant::now() + Duration::from_secs(seconds.min(365 * 24 * 3600))
     });
+    let lapse = call.caller.lapse();
     let stream = match call.engine().watch(grants).await {
-        Ok(watcher) => Stream::new(writer, Some(watcher), None, ends),
+        Ok(watcher) => Stream::new(writer, Some(watcher), None, lapse, ends),
         // A history that is gone is told as an event, like one that goes while the watch runs.
         Err(refusal @ Refusal::Expired { .. }) => {
             let last = Some(writer.error(&refusal));
-            Stream::new(writer, None, last, ends)
+            Stream::new(writer, None, last, lapse, ends)
         }
         Err(refusal) => return Err(call.refused(refusal, "")),
     };
@@ -107,6 +109,8 @@ struct Stream {
     pending: VecDeque<WatchEvent>,
     /// What is still to be said at the end.
     last: Option<Bytes>,
+    /// The end of what the caller showed, which is the end of the stream.
+    lapse: Lapse,
     ends: Option<tokio::time::Instant>,
 }
 
@@ -115,17 +119,22 @@ impl Stream {
         writer: Writer,
         watcher: Option<Watcher>,
         last: Option<Bytes>,
+        lapse: Lapse,
         ends: Option<tokio::time::Instant>,
     ) -> Self {
-        Self { writer, watcher, pending: VecDeque::new(), last, ends }
+        Self { writer, watcher, pending: VecDeque::new(), last, lapse, ends }
     }
 
     /// The next piece of the stream; nothing ends it.
     async fn next(&mut self) -> Option<Bytes> {
+        let Some(watcher) = &mut self.watcher else { return self.last.take() };
+        // What is still to be sent is not for somebody who is nobody any more.
+        if let Some(lapsed) = (&mut self.lapse).now_or_never() {
+            return Some(self.lapsed(lapsed));
+        }
         if !self.pending.is_empty() {
             return Some(self.writer.piece(&mut self.pending));
         }
-        let Some(watcher) = &mut self.watcher else { return self.last.take() };
         let interval = self.writer.door.settings.bookmark_interval;
         let end = async {
             match self.ends {
@@ -135,6 +144,7 @@ impl Stream {
         };
         tokio::select! {
             biased;
+            lapsed = &mut self.lapse => Some(self.lapsed(lapsed)),
             () = end => None,
             events = watcher.next() => match events {
                 Ok(events) => {
@@ -148,6 +158,12 @@ impl Stream {
                 Some(self.writer.event(&WatchEvent::Bookmark { revision, ends_state: false }))
             }
         }
+    }
+
+    fn lapsed(&mut self, lapsed: Lapsed) -> Bytes {
+        self.watcher = None;
+        self.pending.clear();
+        self.writer.failure(&lapsed.into())
     }
 
     /// A server that goes down just ends the stream: clients resume elsewhere, or here later.
@@ -240,8 +256,11 @@ impl Writer {
     }
 
     fn error(&self, refusal: &Refusal) -> Bytes {
-        let object = failure_object(refusal.clone(), self.subject.clone());
-        let json = event_json("ERROR", &object);
+        self.failure(&Failure::told_of(refusal.clone(), self.subject.clone()))
+    }
+
+    fn failure(&self, failure: &Failure) -> Bytes {
+        let json = event_json("ERROR", &failure_object(failure));
         frame(self.framing, "ERROR", None, &json)
     }
 }

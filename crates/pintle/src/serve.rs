@@ -10,7 +10,8 @@ use pintle_authz::{Policy, PolicyError};
 use pintle_engine::{
     AccessMode, Engine, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy,
 };
-use pintle_http::{Authentication, ServerLimits, StaticTokens, TokenFileError};
+use pintle_http::{Authenticators, ServerLimits};
+use pintle_identity::{StaticTokens, TokenFile, TokenFileError};
 use pintle_rest::{RestDoor, RestSettings};
 use pintle_store::{HistoryLimits, MemoryStore, Store};
 use pintle_store_sqlite::{OpenError, SqliteStore};
@@ -190,7 +191,7 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     engine.close().await.map_err(ServeError::Engine)
 }
 
-fn rest_settings(config: &ServeConfig, authentication: Authentication) -> RestSettings {
+fn rest_settings(config: &ServeConfig, authentication: Authenticators) -> RestSettings {
     RestSettings {
         authentication,
         require_status_precondition: config.require_status_precondition,
@@ -200,13 +201,11 @@ fn rest_settings(config: &ServeConfig, authentication: Authentication) -> RestSe
 }
 
 /// Unknown callers may go on only where rules decide what they may do.
-fn authentication(tokens: Option<StaticTokens>, mode: AccessMode) -> Authentication {
+fn authentication(tokens: Option<StaticTokens>, mode: AccessMode) -> Authenticators {
+    let known = Authenticators::none().with_anonymous(mode == AccessMode::Rules);
     match tokens {
-        None => Authentication::None,
-        Some(tokens) => Authentication::Tokens {
-            tokens: Arc::new(tokens),
-            anonymous: mode == AccessMode::Rules,
-        },
+        None => known,
+        Some(tokens) => known.with_tokens(Arc::new(TokenFile::new(tokens))),
     }
 }
 

@@ -8,12 +8,22 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use pintle_authz::User;
 use sha2::{Digest, Sha256};
+
+use crate::life::Life;
+use crate::{Caller, Credential, CredentialKind};
 
 /// A file has at most so many tokens, and a line at most so many bytes.
 const TOKENS_MAX: usize = 100_000;
 const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// The tokens that are known now. They can be replaced while callers show them.
+#[derive(Debug)]
+pub struct TokenFile {
+    tokens: ArcSwap<StaticTokens>,
+}
 
 /// Who each token stands for.
 ///
@@ -21,7 +31,13 @@ const LINE_BYTES_MAX: usize = 16 * 1024;
 /// how much of a guess was right.
 #[derive(Default)]
 pub struct StaticTokens {
-    users: HashMap<TokenDigest, Arc<User>>,
+    holders: HashMap<TokenDigest, Holder>,
+}
+
+#[derive(Debug)]
+struct Holder {
+    user: Arc<User>,
+    life: Life,
 }
 
 type TokenDigest = [u8; 32];
@@ -36,6 +52,51 @@ pub struct TokenFileError {
     pub problem: String,
 }
 
+/// What became of the tokens that were known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    /// So many tokens are new, or stand for somebody else now.
+    pub new: usize,
+    /// So many are gone, or stand for somebody else now.
+    pub revoked: usize,
+}
+
+impl TokenFile {
+    /// Begins with these tokens.
+    pub fn new(tokens: StaticTokens) -> Self {
+        Self { tokens: ArcSwap::from_pointee(tokens) }
+    }
+
+    /// Puts other tokens in the place of those known so far. What was shown with a token that is
+    /// gone, or that stands for another user or other groups now, lapses.
+    pub fn replace(&self, mut tokens: StaticTokens) -> Replaced {
+        let before = self.tokens.load_full();
+        let mut revoked = Vec::new();
+        for (digest, holder) in &before.holders {
+            match tokens.holders.get_mut(digest) {
+                Some(same) if same.user == holder.user => same.life = holder.life.clone(),
+                _ => revoked.push(&holder.life),
+            }
+        }
+        let new = tokens.len() + revoked.len() - before.len();
+        self.tokens.store(Arc::new(tokens));
+        // Only now: whoever comes back at once must not be let in by the old ones.
+        for life in &revoked {
+            life.end();
+        }
+        Replaced { new, revoked: revoked.len() }
+    }
+
+    /// Who shows `token`.
+    pub(crate) fn caller(&self, token: &str) -> Option<Caller> {
+        let tokens = self.tokens.load();
+        let holder = tokens.holders.get(&digest(token))?;
+        let life = Some(holder.life.clone());
+        let credential = Credential { kind: CredentialKind::Token, expires: None, life };
+        Some(Caller { user: Arc::clone(&holder.user), credential })
+    }
+}
+
 impl StaticTokens {
     /// Reads the text of the file. Blank lines are skipped.
     pub fn parse(text: &str) -> Result<Self, TokenFileError> {
@@ -48,27 +109,23 @@ impl StaticTokens {
             if let Some(earlier) = line_of_token.insert(digest, number) {
                 return Err(fault(format!("the token of line {earlier} stands here again")));
             }
-            if tokens.users.len() == TOKENS_MAX {
+            if tokens.len() == TOKENS_MAX {
                 return Err(fault(format!("more than {TOKENS_MAX} tokens")));
             }
-            tokens.users.insert(digest, Arc::new(user));
+            let holder = Holder { user: Arc::new(user), life: Life::new() };
+            tokens.holders.insert(digest, holder);
         }
         Ok(tokens)
     }
 
-    /// Who holds `token`.
-    pub fn user(&self, token: &str) -> Option<Arc<User>> {
-        self.users.get(&digest(token)).map(Arc::clone)
-    }
-
     /// How many tokens there are.
     pub fn len(&self) -> usize {
-        self.users.len()
+        self.holders.len()
     }
 
     /// Whether nobody can show a token that is known.
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty()
+        self.holders.is_empty()
     }
 }
 
@@ -183,6 +240,8 @@ mod tests {
     #[test]
     fn a_token_stands_for_its_user() {
         let tokens = StaticTokens::parse(FILE).unwrap();
+        assert_eq!(tokens.len(), 4);
+        let tokens = TokenFile::new(tokens);
         let user = |name, uid, groups: &[&str]| {
             Some(User::authenticated(name, uid, groups.iter().copied().map(Arc::from)))
         };
@@ -197,10 +256,32 @@ mod tests {
             ("", None),
         ];
         for (token, expected) in cases {
-            assert_eq!(tokens.user(token).map(|user| (*user).clone()), expected, "{token:?}");
+            let found = tokens.caller(token).map(|caller| (*caller.user).clone());
+            assert_eq!(found, expected, "{token:?}");
         }
-        assert_eq!(tokens.len(), 4);
         assert!(StaticTokens::parse("\n \n").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_token_that_is_gone_or_stands_for_somebody_else_is_revoked() {
+        let old = "stays,alice,1\ngoes,bob,2\ngrows,carol,3\n";
+        let new = "stays,alice,1\ngrows,carol,3,ops\ncomes,dave,4\n";
+        let tokens = TokenFile::new(StaticTokens::parse(old).unwrap());
+        let known = |token| tokens.caller(token);
+        let before = ["stays", "goes", "grows"].map(|token| (token, known(token).unwrap()));
+        let replaced = tokens.replace(StaticTokens::parse(new).unwrap());
+        assert_eq!(replaced, Replaced { new: 2, revoked: 2 });
+        for (token, caller) in before {
+            let ended = caller.credential.life.unwrap().has_ended();
+            assert_eq!(ended, token != "stays", "{token}");
+        }
+        let holder = |token| known(token).map(|caller| caller.user.name.to_string());
+        assert_eq!(holder("goes"), None);
+        assert_eq!(holder("comes").as_deref(), Some("dave"));
+        assert!(known("grows").unwrap().user.is_in("ops"));
+        let same = tokens.replace(StaticTokens::parse(new).unwrap());
+        assert_eq!(same, Replaced { new: 0, revoked: 0 });
+        assert!(!known("stays").unwrap().credential.life.unwrap().has_ended());
     }
 
     #[test]

@@ -1,0 +1,131 @@
+//! [`Authenticators`]: from what a request shows to who sent it.
+
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+
+use crate::{Caller, TokenFile};
+
+/// The ways in which callers can prove who they are. Without any, everybody is anonymous, and the
+/// server listens on loopback addresses only.
+#[derive(Debug, Clone, Default)]
+pub struct Authenticators {
+    tokens: Option<Arc<TokenFile>>,
+    anonymous: bool,
+}
+
+/// The caller showed credentials that prove nothing. No message shows any part of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthenticated {
+    /// There is none, and this server serves nobody unknown.
+    #[error("send `Authorization: Bearer <token>`")]
+    Missing,
+    /// There is more than one `Authorization` header.
+    #[error("more than one Authorization header was sent")]
+    Ambiguous,
+    /// The scheme is not the one that is understood here.
+    #[error("the Authorization header must be `Bearer <token>`")]
+    NotBearer,
+    /// Nobody has this token.
+    #[error("the bearer token is not known")]
+    UnknownToken,
+}
+
+impl Authenticators {
+    /// Asks nobody for anything.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Knows the bearer tokens of a file.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Arc<TokenFile>) -> Self {
+        Self { tokens: Some(tokens), ..self }
+    }
+
+    /// Lets callers who show nothing go on as the anonymous user. Only where rules decide what that
+    /// user may do.
+    #[must_use]
+    pub fn with_anonymous(self, anonymous: bool) -> Self {
+        Self { anonymous, ..self }
+    }
+
+    /// Whether callers are asked for credentials at all.
+    pub const fn asks(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// Finds out who sent a request.
+    #[expect(clippy::unused_async, reason = "doors await it already; keys may have to be fetched")]
+    pub async fn identify(&self, request: &Parts) -> Result<Caller, Unauthenticated> {
+        match shown(&request.headers)? {
+            Some(value) if self.asks() => {
+                let token = bearer(value).ok_or(Unauthenticated::NotBearer)?;
+                let known = self.tokens.as_ref().and_then(|tokens| tokens.caller(token));
+                known.ok_or(Unauthenticated::UnknownToken)
+            }
+            None if self.asks() && !self.anonymous => Err(Unauthenticated::Missing),
+            _ => Ok(Caller::anonymous()),
+        }
+    }
+}
+
+fn shown(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Unauthenticated> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Unauthenticated::Ambiguous),
+        (value, None) => Ok(value),
+    }
+}
+
+/// RFC 6750, section 2.1.
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StaticTokens;
+
+    async fn identify(
+        authenticators: &Authenticators,
+        values: &[&str],
+    ) -> Result<String, Unauthenticated> {
+        let mut request = http::Request::new(());
+        for value in values {
+            request.headers_mut().append(AUTHORIZATION, value.parse().unwrap());
+        }
+        let (parts, ()) = request.into_parts();
+        authenticators.identify(&parts).await.map(|caller| caller.user.name.to_string())
+    }
+
+    #[tokio::test]
+    async fn tokens_say_who_it_is() {
+        let tokens = StaticTokens::parse("s3cret-s3cret,alice,1").unwrap();
+        let tokens = Authenticators::none().with_tokens(Arc::new(TokenFile::new(tokens)));
+        let lenient = tokens.clone().with_anonymous(true);
+        let none = Authenticators::none();
+        let (alice, anonymous) = (Ok("alice".to_owned()), Ok("system:anonymous".to_owned()));
+        let twice = ["Bearer s3cret-s3cret", "Bearer s3cret-s3cret"];
+        let cases: [(&Authenticators, &[&str], _); 10] = [
+            (&tokens, &["Bearer s3cret-s3cret"], alice.clone()),
+            (&lenient, &["bearer  s3cret-s3cret"], alice),
+            (&tokens, &[], Err(Unauthenticated::Missing)),
+            (&lenient, &[], anonymous.clone()),
+            (&lenient, &["Bearer other"], Err(Unauthenticated::UnknownToken)),
+            (&lenient, &["Basic YTpi"], Err(Unauthenticated::NotBearer)),
+            (&lenient, &["Bearer"], Err(Unauthenticated::NotBearer)),
+            (&lenient, &twice, Err(Unauthenticated::Ambiguous)),
+            (&none, &twice, Err(Unauthenticated::Ambiguous)),
+            (&none, &["Bearer x"], anonymous),
+        ];
+        for (authenticators, values, expected) in cases {
+            let found = identify(authenticators, values).await;
+            assert_eq!(found, expected, "{values:?}");
+        }
+    }
+}

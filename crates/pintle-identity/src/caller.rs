@@ -1,0 +1,60 @@
+//! A caller, and what they showed.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use pintle_authz::User;
+
+use crate::life::{Lapse, Life};
+
+/// A caller, found out.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Who it is.
+    pub user: Arc<User>,
+    /// How that is known.
+    pub credential: Credential,
+}
+
+/// What a caller showed. It holds nothing that could be shown again by somebody else.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// What it is.
+    pub kind: CredentialKind,
+    /// From then on it proves nothing; nothing where it has no end of its own.
+    pub expires: Option<SystemTime>,
+    pub(crate) life: Option<Life>,
+}
+
+/// The kinds of credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// Nothing was shown.
+    None,
+    /// A bearer token from the token file.
+    Token,
+}
+
+impl CredentialKind {
+    /// One word for logs and records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Token => "token",
+        }
+    }
+}
+
+impl Caller {
+    /// A caller who showed nothing.
+    pub fn anonymous() -> Self {
+        let credential = Credential { kind: CredentialKind::None, expires: None, life: None };
+        Self { user: Arc::new(User::anonymous()), credential }
+    }
+
+    /// Completes when this caller would not be known by the same credential any more. It is for
+    /// answers that go on for long; whoever only answers once has asked already.
+    pub fn lapse(&self) -> Lapse {
+        Lapse::new(&self.credential)
+    }
+}
