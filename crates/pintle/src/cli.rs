@@ -6,12 +6,15 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Environment, ServeConfig};
+use crate::token::TokenArgs;
 
 /// What a call of the program asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Serve until a signal ends it.
     Serve(Box<ServeConfig>),
+    /// Make a bearer token.
+    Token(TokenArgs),
     /// Print the version.
     Version,
 }
@@ -46,6 +49,7 @@ pub fn parse(
     let matches = grammar().try_get_matches_from(arguments)?;
     Ok(match Cli::from_arg_matches(&matches)?.command {
         Verb::Version => Command::Version,
+        Verb::Token(args) => Command::Token(args),
         Verb::Serve(_) => {
             let (_, serve) = matches.subcommand().expect("clap has just read a subcommand");
             Command::Serve(Box::new(config::resolve(serve, environment)?))
@@ -75,6 +79,8 @@ enum Verb {
     /// Load kinds and objects from files, then serve them until SIGTERM or SIGINT
     #[command(after_help = SETTINGS_HELP)]
     Serve(Box<ServeConfig>),
+    /// Make a bearer token that nobody can guess, as a line of the token file
+    Token(TokenArgs),
     /// Print the version
     Version,
 }

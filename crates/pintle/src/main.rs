@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use pintle::cli::{self, CliError, Command};
-use pintle::{logging, serve};
+use pintle::{logging, serve, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
             say(cli::version());
             ExitCode::SUCCESS
         }
+        Ok(Command::Token(args)) => finish(token::run(&args, &mut std::io::stdout())),
         Ok(Command::Serve(config)) => {
             logging::start(config.log_format);
             run(&config)
@@ -41,6 +42,16 @@ fn run(config: &pintle::config::ServeConfig) -> ExitCode {
         Err(error) => {
             complain(&error);
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn finish(result: Result<(), token::TokenError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(2)
         }
     }
 }

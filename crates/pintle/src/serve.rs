@@ -7,11 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pintle_authz::{Policy, PolicyError};
-use pintle_engine::{
-    AccessMode, Engine, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy,
-};
+use pintle_engine::{Engine, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy};
 use pintle_http::{Authenticators, ServerLimits};
-use pintle_identity::{StaticTokens, TokenFile, TokenFileError};
 use pintle_rest::{RestDoor, RestSettings};
 use pintle_store::{HistoryLimits, MemoryStore, Store};
 use pintle_store_sqlite::{OpenError, SqliteStore};
@@ -21,6 +18,7 @@ use crate::apply::{Applied, ApplyError, apply};
 use crate::authorization::{self, AuthorizationError};
 use crate::banner::Banner;
 use crate::config::{ServeConfig, StoreChoice};
+use crate::identity::{Identity, IdentityError};
 use crate::input_file;
 use crate::manifests::{self, Manifest, ManifestError, ManifestLimits};
 use crate::yaml;
@@ -66,14 +64,9 @@ pub enum ServeError {
         /// What is wrong, and where.
         problem: PolicyError,
     },
-    /// The token file cannot be used.
-    #[error("{}: {problem}", file.display())]
-    Tokens {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong, and where.
-        problem: TokenFileError,
-    },
+    /// Callers cannot be known.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// Whether requests are authorised could not be decided.
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
@@ -120,7 +113,7 @@ impl ServeError {
             | Self::Unreadable { .. }
             | Self::PolicyText { .. }
             | Self::Policy { .. }
-            | Self::Tokens { .. }
+            | Self::Identity(_)
             | Self::Authorization(_)
             | Self::OpenToTheWorld(_)
             | Self::Listen { .. }
@@ -139,8 +132,8 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     for place in &manifests.skipped {
         tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
     }
-    let tokens = config.tokens.as_deref().map(read_tokens).transpose()?;
-    if tokens.is_none() && !config.listen.ip().is_loopback() {
+    let identity = Identity::load(config)?;
+    if !identity.asks() && !config.listen.ip().is_loopback() {
         return Err(ServeError::OpenToTheWorld(config.listen));
     }
     let policies = config.policy.iter().map(|file| read_policy(file)).collect::<Result<_, _>>()?;
@@ -169,13 +162,14 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
         catalog: &engine.catalog(),
         mode,
         remembered: decided.remembered,
-        has_tokens: tokens.is_some(),
+        has_tokens: identity.asks(),
         data: data_in_words(config),
         sample: sample(&engine, &manifests.manifests),
     };
     // A reader that has gone stops nothing.
     drop(write!(out, "{}", banner.text()).and_then(|()| out.flush()));
-    let authentication = authentication(tokens, mode);
+    let authentication = identity.authenticators(mode);
+    let _following = identity.follow();
     let door = RestDoor::new(Arc::clone(&engine), rest_settings(config, authentication));
     let mut signals = Signals::new()?;
     let stop = {
@@ -197,15 +191,6 @@ fn rest_settings(config: &ServeConfig, authentication: Authenticators) -> RestSe
         require_status_precondition: config.require_status_precondition,
         body_bytes_max: config.body_bytes_max,
         ..RestSettings::default()
-    }
-}
-
-/// Unknown callers may go on only where rules decide what they may do.
-fn authentication(tokens: Option<StaticTokens>, mode: AccessMode) -> Authenticators {
-    let known = Authenticators::none().with_anonymous(mode == AccessMode::Rules);
-    match tokens {
-        None => known,
-        Some(tokens) => known.with_tokens(Arc::new(TokenFile::new(tokens))),
     }
 }
 
@@ -268,11 +253,6 @@ fn read_text(file: &Path, setting: &'static str) -> Result<String, ServeError> {
     })
 }
 
-fn read_tokens(file: &Path) -> Result<StaticTokens, ServeError> {
-    StaticTokens::parse(&read_text(file, "tokens")?)
-        .map_err(|problem| ServeError::Tokens { file: file.to_owned(), problem })
-}
-
 fn read_policy(file: &Path) -> Result<Policy, ServeError> {
     let text = read_text(file, "policy")?;
     let value = yaml::value(&text)
@@ -331,10 +311,9 @@ mod tests {
     #[test]
     fn what_has_no_end_is_not_read() {
         let zero = Path::new("/dev/zero");
-        for error in [read_tokens(zero).unwrap_err(), read_policy(zero).unwrap_err()] {
-            assert!(error.to_string().contains("/dev/zero"), "{error}");
-            let why = error.source().map(ToString::to_string);
-            assert_eq!(why.as_deref(), Some("it is not a regular file"));
-        }
+        let error = read_policy(zero).unwrap_err();
+        assert!(error.to_string().contains("/dev/zero"), "{error}");
+        let why = error.source().map(ToString::to_string);
+        assert_eq!(why.as_deref(), Some("it is not a regular file"));
     }
 }

@@ -14,7 +14,7 @@ fn parsed(arguments: &[&str]) -> Result<Command, CliError> {
 fn serve(arguments: &[&str]) -> ServeConfig {
     match parsed(arguments).unwrap() {
         Command::Serve(config) => *config,
-        Command::Version => panic!("{arguments:?} asks for the version"),
+        other => panic!("{arguments:?} asks for {other:?}"),
     }
 }
 

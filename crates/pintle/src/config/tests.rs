@@ -26,7 +26,7 @@ fn resolved(
     let variable = |name: &str| variables.iter().find(|(set, _)| *set == name);
     match cli::parse(arguments, &|name| variable(name).map(|(_, value)| value.into()))? {
         Command::Serve(config) => Ok(*config),
-        Command::Version => unreachable!("the arguments begin with serve"),
+        other => unreachable!("the arguments begin with serve, not {other:?}"),
     }
 }
 
