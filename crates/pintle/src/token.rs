@@ -133,8 +133,8 @@ fn field(text: &str) -> String {
     }
 }
 
-/// Adds a line to a file, which only its owner may read if it is made here. A file that could not be
-/// used before stays as it is.
+/// Adds a line to a file, which only its owner may read if it is made here. A file that could not
+/// be used before stays as it is.
 fn append(file: &Path, line: &str) -> Result<(), TokenError> {
     let failed = |source| TokenError::File { file: file.to_owned(), source };
     let before = match input_file::read_text(file) {
