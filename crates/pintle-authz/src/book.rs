@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use pintle_model::GroupResource;
 
-use crate::rule::{Rule, RuleSet};
+use crate::rbac::Subject;
+use crate::roles::Roles;
+use crate::rule_set::RuleSet;
 use crate::user::MASTERS;
-use crate::{Ask, Asks, Forbidden, Granted, PathForbidden, Subresource, User, Verb};
+use crate::{Ask, Asks, Forbidden, Granted, Grounds, PathForbidden, Subresource, User, Verb};
 
 /// An immutable snapshot of all rules. Looking something up costs one look at the caller's name and
 /// one at each of their groups, however many bindings there are.
@@ -16,21 +18,23 @@ pub struct RuleBook {
     allow_all: bool,
     users: HashMap<Arc<str>, Rights>,
     groups: HashMap<Arc<str>, Rights>,
+    /// What can be given out, for whoever wants to.
+    roles: Roles,
 }
 
 /// What one user or one group was given.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
     /// In every namespace and at cluster scope.
-    everywhere: Vec<RuleSet>,
-    by_namespace: HashMap<Arc<str>, Vec<RuleSet>>,
+    everywhere: Vec<Gift>,
+    by_namespace: HashMap<Arc<str>, Vec<Gift>>,
 }
 
-/// Whom rights are given to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Subject {
-    User(Arc<str>),
-    Group(Arc<str>),
+/// What one binding gives to one subject.
+#[derive(Debug)]
+pub(crate) struct Gift {
+    pub(crate) rules: RuleSet,
+    grounds: Arc<str>,
 }
 
 /// Where a user may do something.
@@ -53,19 +57,23 @@ impl RuleBook {
     /// Asks the rules, and seals the request when they allow it.
     pub fn grant<A: Asks>(&self, user: &Arc<User>, request: A) -> Result<Granted<A>, Forbidden> {
         let ask = request.ask();
-        if self.allows(user, &ask) {
-            Ok(Granted::new(Arc::clone(user), ask, request))
-        } else {
-            Err(Forbidden::new(user, ask))
+        match self.grounds(user, &ask) {
+            Some(grounds) => Ok(Granted::new(Arc::clone(user), ask, grounds, request)),
+            None => Err(Forbidden::new(user, ask)),
         }
     }
 
     /// Whether the rules allow it.
     pub fn allows(&self, user: &User, ask: &Ask) -> bool {
-        self.may_do_everything(user)
-            || self.rights_of(user).any(|rights| {
-                rights.in_scope(ask.namespace.as_deref()).any(|rule| rule.allows(ask))
-            })
+        self.grounds(user, ask).is_some()
+    }
+
+    /// Why the rules allow it; nothing when they do not.
+    pub fn grounds(&self, user: &User, ask: &Ask) -> Option<Grounds> {
+        self.above_rules(user).or_else(|| {
+            let mut gifts = self.gifts(user, ask.namespace.as_deref());
+            gifts.find(|gift| gift.rules.allows(ask)).map(Gift::grounds)
+        })
     }
 
     /// Where a user may do something to objects without naming one, as a list over all namespaces
@@ -112,25 +120,60 @@ impl RuleBook {
     /// Whether the rules allow a request for a path that belongs to no resource (`/metrics`). The
     /// verb is the HTTP method in lower case.
     pub fn allows_path(&self, user: &User, verb: &Verb, path: &str) -> bool {
-        self.may_do_everything(user)
-            || self
-                .rights_of(user)
-                .any(|rights| rights.in_scope(None).any(|rule| rule.allows_path(verb, path)))
+        self.path_grounds(user, verb, path).is_some()
     }
 
-    pub(crate) fn give(&mut self, subject: Subject, namespace: Option<Arc<str>>, rules: RuleSet) {
+    /// Why the rules allow a request for a path; nothing when they do not.
+    pub fn path_grounds(&self, user: &User, verb: &Verb, path: &str) -> Option<Grounds> {
+        self.above_rules(user).or_else(|| {
+            let allows =
+                |gift: &Gift| gift.rules.for_paths().any(|rule| rule.allows_path(verb, path));
+            self.gifts(user, None).find(|gift| allows(gift)).map(Gift::grounds)
+        })
+    }
+
+    /// What a user was given that counts in a namespace, or at cluster scope.
+    pub(crate) fn gifts<'a>(
+        &'a self,
+        user: &'a User,
+        namespace: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Gift> {
+        self.rights_of(user).flat_map(move |rights| rights.in_scope(namespace))
+    }
+
+    pub(crate) const fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    pub(crate) fn keep_roles(&mut self, roles: Roles) {
+        self.roles = roles;
+    }
+
+    pub(crate) fn give(
+        &mut self,
+        subject: &Subject,
+        namespace: Option<&Arc<str>>,
+        rules: RuleSet,
+        grounds: Arc<str>,
+    ) {
         let rights = match subject {
-            Subject::User(name) => self.users.entry(name).or_default(),
-            Subject::Group(name) => self.groups.entry(name).or_default(),
+            Subject::User(name) => self.users.entry(Arc::clone(name)).or_default(),
+            Subject::Group(name) => self.groups.entry(Arc::clone(name)).or_default(),
         };
-        match namespace {
-            None => rights.everywhere.push(rules),
-            Some(namespace) => rights.by_namespace.entry(namespace).or_default().push(rules),
-        }
+        let gifts = match namespace {
+            None => &mut rights.everywhere,
+            Some(namespace) => rights.by_namespace.entry(Arc::clone(namespace)).or_default(),
+        };
+        gifts.push(Gift { rules, grounds });
     }
 
-    fn may_do_everything(&self, user: &User) -> bool {
-        self.allow_all || user.is_in(MASTERS)
+    /// Why a user may do everything, if they may.
+    pub(crate) fn above_rules(&self, user: &User) -> Option<Grounds> {
+        if self.allow_all {
+            Some(Grounds::Open)
+        } else {
+            user.is_in(MASTERS).then_some(Grounds::Masters)
+        }
     }
 
     fn rights_of(&self, user: &User) -> impl Iterator<Item = &Rights> {
@@ -139,17 +182,23 @@ impl RuleBook {
     }
 }
 
+impl Gift {
+    fn grounds(&self) -> Grounds {
+        Grounds::Given(Arc::clone(&self.grounds))
+    }
+}
+
 impl Rights {
-    /// The rules that count in a namespace, or at cluster scope.
-    fn in_scope(&self, namespace: Option<&str>) -> impl Iterator<Item = &Rule> {
+    /// What counts in a namespace, or at cluster scope.
+    fn in_scope(&self, namespace: Option<&str>) -> impl Iterator<Item = &Gift> {
         let here = namespace.and_then(|namespace| self.by_namespace.get(namespace));
-        self.everywhere.iter().chain(here.into_iter().flatten()).flat_map(|rules| rules.iter())
+        self.everywhere.iter().chain(here.into_iter().flatten())
     }
 
     fn namespaces_that_allow(&self, ask: &Ask) -> impl Iterator<Item = &Arc<str>> {
         self.by_namespace
             .iter()
-            .filter(|(_, sets)| sets.iter().flat_map(|set| set.iter()).any(|rule| rule.allows(ask)))
+            .filter(|(_, gifts)| gifts.iter().any(|gift| gift.rules.allows(ask)))
             .map(|(namespace, _)| namespace)
     }
 }

@@ -19,7 +19,7 @@ use pintle_model::GroupResource;
 use serde_json::{Map, Value, json};
 
 use crate::rbac::RBAC_GROUP;
-use crate::user::{ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, MASTERS};
+use crate::user::{ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, MASTERS, MONITORING};
 
 /// One object that exists without anybody having written it, in the form that
 /// [`RuleBookBuilder::add_object`](crate::RuleBookBuilder::add_object) takes.
@@ -63,10 +63,12 @@ pub fn default_objects() -> Vec<DefaultObject> {
         role("system:basic-user", &[], basic_user_rules()),
     ];
     objects.push(role("system:discovery", &[], json!([paths(&["get"], &DISCOVERY_PATHS)])));
+    objects.push(role("system:monitoring", &[], json!([paths(&["get"], &MONITORING_PATHS)])));
     objects.push(role("system:public-info-viewer", &[], json!([paths(&["get"], &PUBLIC_PATHS)])));
     objects.push(binding("cluster-admin", &[MASTERS]));
     objects.push(binding("system:basic-user", &[ALL_AUTHENTICATED]));
     objects.push(binding("system:discovery", &[ALL_AUTHENTICATED]));
+    objects.push(binding("system:monitoring", &[MONITORING]));
     objects.push(binding("system:public-info-viewer", &[ALL_AUTHENTICATED, ALL_UNAUTHENTICATED]));
     objects
 }
@@ -85,13 +87,16 @@ pub fn kind_objects(resource: &GroupResource) -> Vec<DefaultObject> {
         .collect()
 }
 
-const DISCOVERY_PATHS: [&str; 13] = [
+/// What everybody who is known may see: what the server serves. `/events` shows only what its
+/// reader may watch.
+const DISCOVERY_PATHS: [&str; 14] = [
     "/api",
     "/api/*",
     "/apis",
     "/apis/*",
     "/docs",
     "/docs/*",
+    "/events",
     "/healthz",
     "/livez",
     "/openapi",
@@ -100,6 +105,8 @@ const DISCOVERY_PATHS: [&str; 13] = [
     "/readyz",
     "/version",
 ];
+/// Numbers about all that is served, which say something of every namespace.
+const MONITORING_PATHS: [&str; 4] = ["/healthz", "/livez", "/metrics", "/readyz"];
 const PUBLIC_PATHS: [&str; 5] = ["/health", "/healthz", "/livez", "/readyz", "/version"];
 
 fn view_rules() -> Value {

@@ -14,30 +14,41 @@ pub struct Forbidden {
     pub ask: Box<Ask>,
     /// Why not, when it is not just that no rule allows it.
     pub reason: Option<String>,
+    /// Whether the rules would allow it, and a program does not.
+    pub overruled: bool,
 }
 
 impl Forbidden {
     /// No rule allows it.
     pub fn new(user: &Arc<User>, ask: Ask) -> Self {
-        Self { user: Arc::clone(user), ask: Box::new(ask), reason: None }
+        Self { user: Arc::clone(user), ask: Box::new(ask), reason: None, overruled: false }
+    }
+
+    /// No rule allows it, and this is why it was asked for.
+    #[must_use]
+    pub fn explained(self, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
     }
 
     /// The rules would allow it; the program that embeds the server does not, and says why.
     #[must_use]
     pub fn because(self, reason: impl Into<String>) -> Self {
-        Self { reason: Some(reason.into()), ..self }
+        Self { reason: Some(reason.into()), overruled: true, ..self }
     }
 
-    /// The permission that was missing, in the words of the policy file.
-    pub fn hint(&self) -> String {
+    /// The permission that was missing, in the words of the policy file; nothing when none was.
+    pub fn hint(&self) -> Option<String> {
+        if self.overruled {
+            return None;
+        }
         let Ask { verb, subresource, .. } = &*self.ask;
-        match (verb, subresource) {
+        Some(match (verb, subresource) {
             (Verb::Update | Verb::Patch, Some(Subresource::Status)) => {
                 "requires update_status permission".to_owned()
             }
             (verb, None | Some(Subresource::Status)) => format!("requires {verb} permission"),
             (verb, Some(other)) => format!("requires {verb} permission on {other}"),
-        }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Ask, Asks, Forbidden, User};
+use crate::{Ask, Asks, Forbidden, Grounds, User};
 
 /// Proof that the rules allowed exactly this request to exactly this user.
 ///
@@ -13,12 +13,13 @@ pub struct Granted<A> {
     request: A,
     ask: Ask,
     user: Arc<User>,
+    grounds: Grounds,
 }
 
 impl<A> Granted<A> {
     /// For the rule book alone, once it has found a rule.
-    pub(crate) const fn new(user: Arc<User>, ask: Ask, request: A) -> Self {
-        Self { request, ask, user }
+    pub(crate) const fn new(user: Arc<User>, ask: Ask, grounds: Grounds, request: A) -> Self {
+        Self { request, ask, user, grounds }
     }
 
     /// The request.
@@ -41,6 +42,11 @@ impl<A> Granted<A> {
         &self.user
     }
 
+    /// Why it was allowed.
+    pub const fn grounds(&self) -> &Grounds {
+        &self.grounds
+    }
+
     /// Turns the request into a finer one, say with its body parsed, which is done only after
     /// asking. The new request must ask for the very same thing.
     pub fn refine<B: Asks, E>(
@@ -50,10 +56,10 @@ impl<A> Granted<A> {
         let request = finer(self.request).map_err(RefineError::Failed)?;
         let ask = request.ask();
         if ask == self.ask {
-            Ok(Granted { request, ask, user: self.user })
+            Ok(Granted { request, ask, user: self.user, grounds: self.grounds })
         } else {
             let asked_first = "it is not what was asked for at first";
-            Err(RefineError::Changed(Forbidden::new(&self.user, ask).because(asked_first)))
+            Err(RefineError::Changed(Forbidden::new(&self.user, ask).explained(asked_first)))
         }
     }
 }

@@ -13,20 +13,27 @@ mod ask;
 mod book;
 mod builder;
 mod defaults;
+mod escalation;
 mod forbidden;
 mod granted;
+mod grounds;
 mod policy;
 mod rbac;
+mod roles;
 mod rule;
+mod rule_set;
 mod user;
 
 pub use ask::{Ask, Asks, Subresource, Verb};
 pub use book::{Reach, RuleBook};
-pub use builder::{RuleBookBuilder, RuleError};
+pub use builder::{RuleBookBuilder, RuleError, RuleObject};
 pub use defaults::{DefaultObject, default_objects, kind_objects};
+pub use escalation::RuleWrite;
 pub use forbidden::{Forbidden, PathForbidden};
 pub use granted::{Granted, RefineError};
+pub use grounds::Grounds;
 pub use policy::{POLICY_SCHEMA, Policy, PolicyError};
 pub use user::{
-    ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, MASTERS, SERVICE_ACCOUNT_PREFIX, User,
+    ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, MASTERS, MONITORING, SERVICE_ACCOUNT_PREFIX,
+    User,
 };

@@ -32,8 +32,8 @@ use std::sync::Arc;
 use pintle_model::{FieldPath, NameRule, validate_name};
 use serde_json::{Map, Value};
 
-use crate::book::Subject;
-use crate::rule::RuleSet;
+use crate::rbac::Subject;
+use crate::rule_set::RuleSet;
 
 mod permission;
 
@@ -51,11 +51,16 @@ const NAME_BYTES_MAX: usize = 1_024;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     assignments: Vec<Assignment>,
+    /// What the file is called, where that is known.
+    name: Option<Box<str>>,
 }
 
 /// One role for one subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Assignment {
+    /// The number of the entry, counted from 1.
+    entry: usize,
+    role: Box<str>,
     pub(crate) subject: Subject,
     /// Nothing: everywhere.
     pub(crate) namespace: Option<Arc<str>>,
@@ -103,6 +108,19 @@ impl Policy {
             draft.add(index + 1, entry).map_err(|fault| fault.in_entry(index + 1))?;
         }
         draft.finish()
+    }
+
+    /// The same under the name of its file, by which it is known to whoever asks why something is
+    /// allowed.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    pub(crate) fn grounds_of(&self, assignment: &Assignment) -> String {
+        let Assignment { entry, role, subject, .. } = assignment;
+        let name = self.name.as_deref().unwrap_or("policy");
+        format!("{name} entry {entry}: role {role:?} to {subject}")
     }
 
     pub(crate) fn assignments(&self) -> &[Assignment] {
@@ -250,9 +268,10 @@ impl<'v> Draft<'v> {
                 Fault::at("role", unknown_role(each.role, &compiled)).in_entry(each.entry)
             })?;
             let namespace = each.namespace.map(Arc::from);
-            Ok(Assignment { subject: each.subject, namespace, rules: Arc::clone(rules) })
+            let (entry, role, subject) = (each.entry, each.role.into(), each.subject);
+            Ok(Assignment { entry, role, subject, namespace, rules: rules.clone() })
         });
-        Ok(Policy { assignments: assignments.collect::<Result<_, PolicyError>>()? })
+        Ok(Policy { assignments: assignments.collect::<Result<_, PolicyError>>()?, name: None })
     }
 }
 

@@ -2,14 +2,15 @@
 //! upstream's validation: an object that it would refuse gives no rights here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use pintle_model::{LabelSelector, Requirement};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::book::Subject;
-use crate::rule::{Matcher, ObjectRule, ResourcePattern, Rule, RuleSet};
+use crate::rule::{Matcher, ObjectRule, ResourcePattern, Rule};
+use crate::rule_set::RuleSet;
 use crate::user::SERVICE_ACCOUNT_PREFIX;
 
 pub(crate) const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
@@ -39,11 +40,39 @@ pub(crate) struct Binding {
 }
 
 /// The role that a binding gives out.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum RoleRef {
     /// In the namespace of the binding.
-    Role(Box<str>),
+    Role {
+        namespace: Arc<str>,
+        name: Box<str>,
+    },
     ClusterRole(Box<str>),
+}
+
+/// Whom rights are given to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    User(Arc<str>),
+    Group(Arc<str>),
+}
+
+impl fmt::Display for RoleRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Role { name, .. } => write!(f, "Role {name:?}"),
+            Self::ClusterRole(name) => write!(f, "ClusterRole {name:?}"),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => write!(f, "User {name:?}"),
+            Self::Group(name) => write!(f, "Group {name:?}"),
+        }
+    }
 }
 
 /// Reads a `Role`.
@@ -68,6 +97,11 @@ pub(crate) fn cluster_role(body: &Map<String, Value>) -> Result<ClusterRoleRules
             Ok(ClusterRoleRules::Aggregated(selectors.collect::<Result<_, _>>()?))
         }
     }
+}
+
+/// What stands in `rules` of a role of either kind.
+pub(crate) fn role_rules(body: &Map<String, Value>) -> Result<RuleSet, String> {
+    rules(read::<RoleBody>(body)?.rules)
 }
 
 /// Reads a `RoleBinding` (with its namespace) or a `ClusterRoleBinding`.
@@ -256,7 +290,9 @@ impl RoleRefBody {
         }
         match (&*self.kind, namespace) {
             ("ClusterRole", _) => Ok(RoleRef::ClusterRole(self.name.into())),
-            ("Role", Some(_)) => Ok(RoleRef::Role(self.name.into())),
+            ("Role", Some(namespace)) => {
+                Ok(RoleRef::Role { namespace: namespace.into(), name: self.name.into() })
+            }
             ("Role", None) => Err("a ClusterRoleBinding cannot give out a Role".to_owned()),
             (other, _) => Err(format!("unknown kind {other:?}; expected Role or ClusterRole")),
         }

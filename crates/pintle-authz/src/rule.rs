@@ -1,11 +1,6 @@
 //! One rule, and what it matches: the part that both sources of rules compile to.
 
-use std::sync::Arc;
-
 use crate::{Ask, Subresource, Verb};
-
-/// Rules that are given out together: what a role is.
-pub(crate) type RuleSet = Arc<[Rule]>;
 
 /// What may be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +84,14 @@ impl Matcher {
         if texts.iter().any(|text| &**text == "*") { Self::Any } else { Self::OneOf(texts) }
     }
 
+    /// The texts, where it is not everything.
+    pub(crate) fn texts(&self) -> Option<&[Box<str>]> {
+        match self {
+            Self::Any => None,
+            Self::OneOf(texts) => Some(texts),
+        }
+    }
+
     fn matches(&self, text: &str) -> bool {
         match self {
             Self::Any => true,
@@ -107,6 +110,14 @@ impl ResourcePattern {
         }
     }
 
+    /// The plural that it is about, where it is about one.
+    pub(crate) fn plural(&self) -> Option<&str> {
+        match self {
+            Self::Any | Self::AnyWith(_) | Self::AnyObjects => None,
+            Self::Objects(plural) | Self::Part(plural, _) | Self::WithParts(plural) => Some(plural),
+        }
+    }
+
     fn matches(&self, ask: &Ask) -> bool {
         let asked_part = ask.subresource.as_ref().map(Subresource::as_str);
         let is_asked = |plural: &str| ask.resource.plural() == plural;
@@ -122,6 +133,6 @@ impl ResourcePattern {
 }
 
 /// A `*` counts only at the end, where it stands for the rest.
-fn path_matches(pattern: &str, path: &str) -> bool {
+pub(crate) fn path_matches(pattern: &str, path: &str) -> bool {
     pattern == path || pattern.ends_with('*') && path.starts_with(pattern.trim_end_matches('*'))
 }

@@ -10,6 +10,8 @@ pub const ALL_UNAUTHENTICATED: &str = "system:unauthenticated";
 pub const ALL_AUTHENTICATED: &str = "system:authenticated";
 /// The group whose members may do everything, whatever the rules say.
 pub const MASTERS: &str = "system:masters";
+/// The group of those who collect `/metrics`.
+pub const MONITORING: &str = "system:monitoring";
 /// What the user name of a service account begins with; `namespace:name` follows.
 pub const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
 

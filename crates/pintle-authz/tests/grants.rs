@@ -190,30 +190,37 @@ fn a_refusal_speaks_as_kubernetes_does() {
             "devices.infra.example.io \"dev-123\" is forbidden: User \"alice\" cannot update \
              resource \"devices/status\" in API group \"infra.example.io\" in the namespace \
              \"default\"",
-            "requires update_status permission",
+            Some("requires update_status permission"),
         ),
         (
+            plain(cluster.clone()).explained("the rack is sealed"),
+            "devices.infra.example.io is forbidden: User \"alice\" cannot update resource \
+             \"devices\" in API group \"infra.example.io\" at the cluster scope: the rack is sealed",
+            Some("requires update permission"),
+        ),
+        (
+            // Then no permission would help.
             plain(cluster).because("the rack is sealed"),
             "devices.infra.example.io is forbidden: User \"alice\" cannot update resource \
              \"devices\" in API group \"infra.example.io\" at the cluster scope: the rack is sealed",
-            "requires update permission",
+            None,
         ),
         (
             plain(core),
             "events is forbidden: User \"alice\" cannot list resource \"events\" in API group \"\" \
              at the cluster scope",
-            "requires list permission",
+            Some("requires list permission"),
         ),
         (
             plain(finalize),
             "devices.infra.example.io \"dev-123\" is forbidden: User \"alice\" cannot update \
              resource \"devices/finalize\" in API group \"infra.example.io\" in the namespace \
              \"default\"",
-            "requires update permission on finalize",
+            Some("requires update permission on finalize"),
         ),
     ];
     for (forbidden, message, hint) in cases {
-        assert_eq!((forbidden.to_string().as_str(), forbidden.hint().as_str()), (message, hint));
+        assert_eq!((forbidden.to_string().as_str(), forbidden.hint().as_deref()), (message, hint));
     }
     let check = |book: RuleBook| book.check_path(&caller(), &Verb::Get, "/metrics");
     assert_eq!(check(RuleBook::allow_all()), Ok(()));

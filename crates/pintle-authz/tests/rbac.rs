@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pintle_authz::{
-    Ask, DefaultObject, Reach, RuleBook, RuleBookBuilder, Subresource, User, Verb, default_objects,
-    kind_objects,
+    Ask, DefaultObject, Reach, RuleBook, RuleBookBuilder, RuleObject, Subresource, User, Verb,
+    default_objects, kind_objects,
 };
 use pintle_model::GroupResource;
 use serde_json::{Value, json};
@@ -394,7 +394,7 @@ fn the_default_roles_are_what_their_names_promise() {
     let objects: Vec<DefaultObject> =
         default_objects().into_iter().chain(kind_objects(&devices)).collect();
     for object in &objects {
-        builder.add_default(object);
+        builder.add(&RuleObject::of_default(object));
     }
     let roles = ["view", "edit", "admin", "status-writer", "cluster-admin"];
     for role in roles {

@@ -1,10 +1,11 @@
 //! The rules in force: made from policies and RBAC objects, and swapped when those change.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
-use pintle_authz::{Policy, RuleBook, RuleBookBuilder, default_objects, kind_objects};
-use pintle_model::{GroupResource, Object};
+use pintle_authz::{Policy, RuleBook, RuleBookBuilder, RuleObject, kind_objects};
+use pintle_model::{GroupResource, Object, ObjectKey, Revision};
 use tokio::sync::watch;
 
 /// Whether requests are authorised.
@@ -28,10 +29,28 @@ pub struct RuleSource {
 /// The rules in force.
 #[derive(Debug)]
 pub(crate) struct Access {
-    source: RuleSource,
+    mode: AccessMode,
+    /// What they were made from last. Whoever makes them anew holds it, so that the newest of all
+    /// of it is what comes into force.
+    sources: Mutex<Sources>,
     rules: ArcSwap<RuleBook>,
     /// Counts the changes.
     changes: watch::Sender<u64>,
+}
+
+/// Everything that rules come from. What was read once is kept for as long as it stays the same.
+#[derive(Debug, Default)]
+struct Sources {
+    policies: Vec<Policy>,
+    kinds: HashMap<GroupResource, Vec<RuleObject>>,
+    objects: HashMap<ObjectKey, Stored>,
+}
+
+/// One version of a stored object, read; nothing when it is malformed.
+#[derive(Debug, Clone)]
+struct Stored {
+    revision: Revision,
+    object: Option<RuleObject>,
 }
 
 /// The resources whose objects are rules.
@@ -49,13 +68,19 @@ pub(crate) fn are_rules(resource: &GroupResource) -> bool {
 
 impl Access {
     pub(crate) fn new(source: RuleSource) -> Self {
+        let RuleSource { mode, policies } = source;
         let access = Self {
-            source,
+            mode,
+            sources: Mutex::new(Sources { policies, ..Sources::default() }),
             rules: ArcSwap::from_pointee(RuleBook::default()),
             changes: watch::Sender::new(0),
         };
-        access.rebuild(&[], &[]);
+        access.put_in_force(&access.sources());
         access
+    }
+
+    pub(crate) const fn mode(&self) -> AccessMode {
+        self.mode
     }
 
     /// The rules of this moment.
@@ -70,36 +95,77 @@ impl Access {
 
     /// Makes the rules anew from the kinds that are declared and all objects that are rules.
     pub(crate) fn rebuild(&self, declared: &[GroupResource], objects: &[Arc<Object>]) {
-        let rules = match self.source.mode {
+        let mut sources = self.sources();
+        sources.take_in(declared, objects);
+        self.put_in_force(&sources);
+    }
+
+    /// Makes the rules anew from these policies, and everything else as it was.
+    pub(crate) fn replace_policies(&self, policies: Vec<Policy>) {
+        let mut sources = self.sources();
+        sources.policies = policies;
+        self.put_in_force(&sources);
+    }
+
+    fn put_in_force(&self, sources: &Sources) {
+        let rules = match self.mode {
             AccessMode::Open => RuleBook::allow_all(),
-            AccessMode::Rules => self.build(declared, objects),
+            AccessMode::Rules => sources.rule_book(),
         };
         self.rules.store(Arc::new(rules));
         self.changes.send_modify(|changes| *changes += 1);
     }
 
-    fn build(&self, declared: &[GroupResource], objects: &[Arc<Object>]) -> RuleBook {
+    fn sources(&self) -> MutexGuard<'_, Sources> {
+        self.sources.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl Sources {
+    fn take_in(&mut self, declared: &[GroupResource], objects: &[Arc<Object>]) {
+        let mut kinds = std::mem::take(&mut self.kinds);
+        self.kinds.extend(declared.iter().map(|kind| {
+            let known = kinds.remove(kind);
+            (kind.clone(), known.unwrap_or_else(|| rules_of_kind(kind)))
+        }));
+        let mut stored = std::mem::take(&mut self.objects);
+        self.objects.extend(objects.iter().map(|object| {
+            let known = stored.remove(&object.key).filter(|it| it.revision == object.revision);
+            (object.key.clone(), known.unwrap_or_else(|| Stored::read(object)))
+        }));
+    }
+
+    fn rule_book(&self) -> RuleBook {
         let mut builder = RuleBookBuilder::new();
-        let defaults = default_objects();
-        for object in defaults.into_iter().chain(declared.iter().flat_map(kind_objects)) {
-            builder.add_default(&object);
+        for object in self.kinds.values().flatten() {
+            builder.add(object);
         }
-        for policy in &self.source.policies {
+        for policy in &self.policies {
             builder.add_policy(policy);
         }
-        for object in objects {
-            let key = &object.key;
-            let added = builder.add_object(
-                key.resource.plural(),
-                key.namespace(),
-                &key.name.name,
-                &object.metadata.labels,
-                &object.body.to_map(),
-            );
-            if let Err(error) = added {
-                tracing::warn!(%error, "a rule was left out");
-            }
+        for object in self.objects.values().filter_map(|stored| stored.object.as_ref()) {
+            builder.add(object);
         }
         builder.build()
+    }
+}
+
+fn rules_of_kind(kind: &GroupResource) -> Vec<RuleObject> {
+    kind_objects(kind).iter().map(RuleObject::of_default).collect()
+}
+
+impl Stored {
+    fn read(object: &Object) -> Self {
+        let (key, labels) = (&object.key, &object.metadata.labels);
+        let (plural, name) = (key.resource.plural(), &key.name.name);
+        let read = RuleObject::read(plural, key.namespace(), name, labels, &object.body.to_map());
+        let revision = object.revision;
+        match read {
+            Ok(read) => Self { revision, object: Some(read) },
+            Err(error) => {
+                tracing::warn!(%error, "a rule was left out");
+                Self { revision, object: None }
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pintle_authz::{Reach, RuleBook, Subresource, User, Verb};
+use pintle_authz::{Policy, Reach, RuleBook, Subresource, User, Verb};
 use pintle_model::{GroupResource, Object, ObjectKey, Revision, Uid};
 use pintle_store::{Store, StoreInfo};
 use tokio::sync::watch;
@@ -15,7 +15,9 @@ use crate::hub::Hub;
 use crate::lens::Lens;
 use crate::lifecycle::{self, Follower};
 use crate::turns::Turns;
-use crate::{Catalog, Clock, Entropy, Limits, Refusal, RuleSource, Selection, Written};
+use crate::{
+    Catalog, Clock, Entropy, Hook, Limits, Refusal, RuleSource, Selection, Written, ask_for,
+};
 
 /// What an engine is made from.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Setup {
     pub store: Arc<dyn Store>,
     /// Who may do what.
     pub rules: RuleSource,
+    /// What is asked after the rules.
+    pub hook: Option<Arc<dyn Hook>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes ids.
@@ -45,6 +49,7 @@ pub struct Engine {
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) access: Access,
+    pub(crate) hook: Option<Arc<dyn Hook>>,
     pub(crate) limits: Limits,
     catalog: ArcSwap<Catalog>,
     clock: Arc<dyn Clock>,
@@ -64,6 +69,7 @@ impl Engine {
         let newest = *head.borrow();
         let shared = Arc::new(Shared {
             access: Access::new(setup.rules),
+            hook: setup.hook,
             limits: setup.limits,
             catalog: ArcSwap::from_pointee(Catalog::core()),
             clock: setup.clock,
@@ -86,6 +92,7 @@ impl Engine {
         tasks.spawn(lifecycle::Worker::new(Arc::downgrade(&engine), work).run());
         *engine.tasks.lock().await = tasks;
         engine.ensure_default_namespace().await?;
+        engine.ensure_default_rules().await?;
         Ok(engine)
     }
 
@@ -148,9 +155,22 @@ impl Engine {
         self.shared.store.find(resource, uid)
     }
 
-    /// Whether an object has this name. What it says is of the moment, and gives no rights.
-    pub fn holds(&self, key: &ObjectKey) -> bool {
-        self.shared.store.peek(key).is_some()
+    /// Puts these policies in the place of those before.
+    pub fn replace_policies(&self, policies: Vec<Policy>) {
+        self.shared.access.replace_policies(policies);
+    }
+
+    /// Whether a caller may read this object: by the rules, and by the hook.
+    pub fn shows(&self, user: &User, object: &Object) -> bool {
+        let ask = ask_for(Verb::Get, &object.key, None);
+        let hook = self.shared.hook.as_deref();
+        self.rules().allows(user, &ask) && hook.is_none_or(|it| it.can_get(user, object).is_ok())
+    }
+
+    /// Whether there is an object of this name that a caller may read. What it says is of the
+    /// moment, and gives no rights.
+    pub fn shows_any(&self, user: &User, key: &ObjectKey) -> bool {
+        self.shared.store.peek(key).is_some_and(|object| self.shows(user, &object))
     }
 
     /// The newest revision.

@@ -6,6 +6,7 @@
 //! (`definitions`), namespaces are emptied (`namespaces`), owned objects follow their owners
 //! (`garbage`).
 
+mod default_rules;
 mod definitions;
 mod follower;
 mod garbage;

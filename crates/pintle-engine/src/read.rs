@@ -140,14 +140,21 @@ impl Engine {
         let found = self.store().get(key).await?;
         let found = found.ok_or(Refusal::Rules(pintle_rules::Refusal::NotFound))?;
         let catalog = self.catalog();
-        let Some(served) = catalog.get(&key.resource) else { return Ok(found) };
-        Ok(Lens::new(served, served.default_version()).show(&found))
+        let shown = match catalog.get(&key.resource) {
+            Some(served) => Lens::new(served, served.default_version()).show(&found),
+            None => found,
+        };
+        self.ask_hook(granted, |hook, user| hook.can_get(user, &shown))?;
+        Ok(shown)
     }
 
     /// Many objects from one snapshot. Each grant adds one namespace (or all of them) of the same
     /// resource; limit and position are taken from the first.
     pub async fn list(&self, grants: &[Granted<List>]) -> Result<Listed, Refusal> {
-        let first = grants.first().ok_or(Refusal::Internal("a list of nothing".into()))?.get();
+        let granted = grants.first().ok_or(Refusal::Internal("a list of nothing".into()))?;
+        let (first, user) = (granted.get(), granted.user());
+        let hook = self.shared().hook.as_deref();
+        let is_shown = |object: &Object| hook.is_none_or(|it| it.can_list(user, object).is_ok());
         let mut selections: Vec<_> = grants.iter().map(|grant| &grant.get().selection).collect();
         check_selections(&selections)?;
         // Where a page ends says nothing of namespaces that come later.
@@ -164,7 +171,7 @@ impl Engine {
                 listed.revision = page.revision;
                 after = page.objects.last().map(|object| object.key.name.clone());
                 let shown = page.objects.iter().map(|object| lens.show(object));
-                for object in shown.filter(|object| selection.matches(object)) {
+                for object in shown.filter(|it| selection.matches(it) && is_shown(it)) {
                     if listed.objects.len() == limit {
                         listed.next = listed.objects.last().map(|last| last.key.name.clone());
                         return Ok(listed);

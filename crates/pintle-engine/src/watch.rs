@@ -12,7 +12,7 @@ use crate::engine::Shared;
 use crate::hub::Seat;
 use crate::lens::Lens;
 use crate::read::check_selections;
-use crate::{Engine, Refusal, Selection};
+use crate::{Engine, Hook, Refusal, Selection};
 
 /// Where a watch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,9 +204,9 @@ impl Watcher {
             at: *at,
         };
         let page = self.shared.store.list(query).await?;
-        let lens = self.shared.lens(selection);
-        let shown = page.objects.iter().map(|object| lens.show(object));
-        let found = shown.filter(|object| selection.matches(object));
+        let sight = self.sight(self.shared.lens(selection), std::slice::from_ref(selection));
+        let shown = page.objects.iter().map(|object| sight.lens.show(object));
+        let found = shown.filter(|object| sight.matches(object));
         let mut events: Vec<_> = found.map(WatchEvent::Existing).collect();
         let ended = page.objects.last().map(|object| object.key.name.clone());
         if self.page_done(page.more, ended, page.revision) {
@@ -232,6 +232,10 @@ impl Watcher {
         told
     }
 
+    fn sight<'a>(&'a self, lens: Lens, selections: &'a [Selection]) -> Sight<'a> {
+        Sight { lens, selections, user: &self.user, hook: self.shared.hook.as_deref() }
+    }
+
     async fn next_changes(&mut self, after: Revision) -> Result<Vec<WatchEvent>, Refusal> {
         let Some(first) = self.selections.first() else { return Ok(Vec::new()) };
         let resource = first.resource();
@@ -244,7 +248,7 @@ impl Watcher {
             self.woken.mark_changed();
         }
         self.phase = Phase::Log(tail.up_to);
-        let sight = Sight { lens: self.shared.lens(first), selections: &self.selections };
+        let sight = self.sight(self.shared.lens(first), &self.selections);
         Ok(tail.events.iter().filter_map(|event| sight.of(event)).collect())
     }
 }
@@ -253,6 +257,8 @@ impl Watcher {
 struct Sight<'a> {
     lens: Lens,
     selections: &'a [Selection],
+    user: &'a User,
+    hook: Option<&'a dyn Hook>,
 }
 
 impl Sight<'_> {
@@ -284,5 +290,6 @@ impl Sight<'_> {
 
     fn matches(&self, object: &Object) -> bool {
         self.selections.iter().any(|selection| selection.matches(object))
+            && self.hook.is_none_or(|hook| hook.can_watch(self.user, object).is_ok())
     }
 }

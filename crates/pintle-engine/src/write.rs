@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pintle_authz::{Ask, Asks, Granted, Subresource, User, Verb};
+use pintle_authz::{Ask, Asks, Granted, Subresource, Verb};
 use pintle_model::{Change, Json, Object, ObjectKey, Put, Revision, Uid};
 use pintle_rules::{Decision, Edit, Intent, Lane, Situation, Stamp, Verdict, decide};
 use pintle_schema::Version;
@@ -10,6 +10,7 @@ use pintle_store::Committed;
 use tokio::sync::RwLockReadGuard;
 use tokio::time::{Instant, timeout_at};
 
+use crate::hook::ask_about_write;
 use crate::lens::Lens;
 use crate::{Engine, Refusal, Served};
 
@@ -98,16 +99,28 @@ impl Engine {
     /// before it is given, because the copy it came from may be old. A commit that was begun is
     /// never taken for one that did not happen.
     pub async fn write(&self, granted: Granted<Write>) -> Result<Written, Refusal> {
-        let user = Arc::clone(granted.user());
-        let write = granted.into_inner();
+        self.write_as_asked(granted, true).await
+    }
+
+    /// A write of the server itself, about which the program has no say.
+    pub(crate) async fn write_unasked(&self, granted: Granted<Write>) -> Result<Written, Refusal> {
+        self.write_as_asked(granted, false).await
+    }
+
+    async fn write_as_asked(
+        &self,
+        granted: Granted<Write>,
+        asks_hook: bool,
+    ) -> Result<Written, Refusal> {
+        let write = granted.get();
         let deadline = Instant::now() + self.limits().write_deadline;
         let written = if write.key.name.name.is_empty() {
             // Nobody else writes an object that has no name yet.
-            self.write_by(deadline, &write, &user).await?
+            self.write_by(deadline, &granted, asks_hook).await?
         } else {
             let turn = timeout_at(deadline, self.turns().take(&write.key)).await;
             let _turn = turn.map_err(|_| Refusal::Contended)?;
-            self.write_by(deadline, &write, &user).await?
+            self.write_by(deadline, &granted, asks_hook).await?
         };
         self.settle(&written, deadline).await;
         Ok(written)
@@ -116,9 +129,10 @@ impl Engine {
     async fn write_by(
         &self,
         deadline: Instant,
-        write: &Write,
-        user: &Arc<User>,
+        granted: &Granted<Write>,
+        asks_hook: bool,
     ) -> Result<Written, Refusal> {
+        let write = granted.get();
         let mut current = self.store().peek(&write.key);
         let mut confirmed = false;
         let mut names = if generates_name(write) { GENERATED_NAMES_MAX } else { 0 };
@@ -128,7 +142,9 @@ impl Engine {
                 .map_err(|_| Refusal::Contended)??;
             let place = self.place(write)?;
             let seen = current.as_ref().map(|object| place.lens.show(object));
-            let decided = self.decide(write, &place, seen.as_ref());
+            let said =
+                if asks_hook { self.ask_hook_about(granted, seen.as_deref()) } else { Ok(()) };
+            let decided = said.and_then(|()| self.decide(granted, &place, seen.as_ref()));
             let commits = !write.dry_run
                 && matches!(&decided, Ok(Decision { verdict: Verdict::Change(_), .. }));
             if !commits && !confirmed {
@@ -139,9 +155,7 @@ impl Engine {
                     continue;
                 }
             }
-            let decided = decided?;
-            self.check_owners(write, user, seen.as_ref(), &decided)?;
-            let step = self.carry_out(deadline, write, seen.as_ref(), decided).await?;
+            let step = self.carry_out(deadline, write, seen.as_ref(), decided?).await?;
             let theirs = match step {
                 Step::Done(written) => {
                     return Ok(Written { object: place.lens.show(&written.object), ..written });
@@ -192,12 +206,21 @@ impl Engine {
         Ok(Place { served: Arc::clone(served), version: Arc::clone(version), lens })
     }
 
+    fn ask_hook_about(
+        &self,
+        granted: &Granted<Write>,
+        current: Option<&Object>,
+    ) -> Result<(), Refusal> {
+        self.ask_hook(granted, |hook, user| ask_about_write(hook, user, granted.get(), current))
+    }
+
     fn decide(
         &self,
-        write: &Write,
+        granted: &Granted<Write>,
         place: &Place,
         current: Option<&Arc<Object>>,
     ) -> Result<Decision, Refusal> {
+        let write = granted.get();
         let stamp = self.stamp(&place.served, write);
         let situation = Situation {
             definition: &place.served.definition,
@@ -206,30 +229,9 @@ impl Engine {
             current,
             stamp: &stamp,
         };
-        Ok(decide(situation, &write.intent)?)
-    }
-
-    /// Whoever changes the owners of an object can have it collected with them, so it takes the
-    /// right to delete it; as upstream's `OwnerReferencesPermissionEnforcement`.
-    fn check_owners(
-        &self,
-        write: &Write,
-        user: &Arc<User>,
-        current: Option<&Arc<Object>>,
-        decision: &Decision,
-    ) -> Result<(), Refusal> {
-        let (Some(current), Verdict::Change(change)) = (current, &decision.verdict) else {
-            return Ok(());
-        };
-        let Put::Main { metadata, .. } = &change.put else { return Ok(()) };
-        if metadata.owner_references == current.metadata.owner_references {
-            return Ok(());
-        }
-        let delete = ask_for(Verb::Delete, &write.key, None);
-        let granted = self.rules().grant(user, delete);
-        granted.map(drop).map_err(|forbidden| {
-            forbidden.because("changing ownerReferences can have the object deleted").into()
-        })
+        let decision = decide(situation, &write.intent)?;
+        self.check_gain(write, granted.user(), current, &decision)?;
+        Ok(decision)
     }
 
     async fn carry_out(

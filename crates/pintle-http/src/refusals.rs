@@ -69,7 +69,8 @@ pub fn answer(refusal: &Refusal, subject: &Subject) -> Answer {
     match refusal {
         Refusal::Rules(refusal) => rules_answer(refusal, subject),
         Refusal::Forbidden(forbidden) => {
-            Answer::of(Reason::Forbidden, format!("{forbidden} ({})", forbidden.hint()))
+            let hint = forbidden.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
+            Answer::of(Reason::Forbidden, format!("{forbidden}{hint}"))
         }
         Refusal::NamespaceNotFound { namespace } => Answer::of(
             Reason::NamespaceNotFound,

@@ -9,13 +9,13 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use pintle_authz::Verb;
-use pintle_engine::{Engine, Served, ask_for};
+use pintle_engine::{Engine, Served};
 use pintle_http::{Authenticators, Body, Caller, Door, check_host, check_local};
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
 
 use crate::query::Query;
-use crate::reply::{Failure, answer_failure};
+use crate::reply::{Failure, Page, answer_failure};
 use crate::route::{Place, Route};
 use crate::watch::EventCache;
 use crate::{read, reply, watch, write};
@@ -87,6 +87,7 @@ impl RestDoor {
         }
         let route = Route::parse(parts.uri.path())?;
         if let Route::Fixed(page) = route {
+            self.check_page(parts, page).await?;
             return reply::fixed(&self.engine, page, &parts.method);
         }
         let Route::Resource { name, place } = route else { return Err(Failure::NoSuchPath) };
@@ -96,6 +97,22 @@ impl RestDoor {
         answered.map_err(|failure| {
             if stranger && failure.tells_of_kinds() { Failure::LoginRequired } else { failure }
         })
+    }
+
+    /// Asks the rules about a page that belongs to no kind.
+    async fn check_page(&self, parts: &Parts, page: Page) -> Result<(), Failure> {
+        let Some(path) = page.guarded_path() else { return Ok(()) };
+        let user = self.settings.authentication.identify(parts).await?.user;
+        // As for objects, whoever may see a page may see its headers.
+        let verb = match parts.method {
+            Method::HEAD => Verb::Get,
+            _ => Verb::parse(&parts.method.as_str().to_ascii_lowercase()),
+        };
+        let checked = self.engine.rules().check_path(&user, &verb, &path);
+        let stranger = user.is_anonymous() && self.settings.authentication.asks();
+        let refused =
+            |no| if stranger { Failure::LoginRequired } else { Failure::PathForbidden(no) };
+        checked.map_err(refused)
     }
 
     async fn on_resource(
@@ -211,12 +228,9 @@ impl<'a> Call<'a> {
         let unknown_uid = self.is_namespaced()
             && self.query.namespace.is_none()
             && looks_like_uid(id, &self.served.definition.kind.kind);
-        if unknown_uid && !self.sees(&by_name) { ObjectKey::new(resource, "", id) } else { by_name }
-    }
-
-    fn sees(&self, key: &ObjectKey) -> bool {
-        let ask = ask_for(Verb::Get, key, None);
-        self.engine().holds(key) && self.engine().rules().allows(&self.caller.user, &ask)
+        let user = &self.caller.user;
+        let is_seen = unknown_uid && self.engine().shows_any(user, &by_name);
+        if unknown_uid && !is_seen { ObjectKey::new(resource, "", id) } else { by_name }
     }
 }
 

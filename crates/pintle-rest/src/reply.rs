@@ -8,6 +8,7 @@ use http::header::{
     WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use pintle_authz::PathForbidden;
 use pintle_engine::{Engine, Refusal, Served};
 use pintle_http::{
     Answer, Body, BodyError, ForeignHost, InvalidEntityTag, Lapsed, NotOneHost, Reason, Subject,
@@ -44,6 +45,15 @@ impl Page {
             "healthz" | "livez" => Some(Self::Healthz),
             "readyz" => Some(Self::Readyz),
             _ => RESERVED.into_iter().find(|kept| *kept == name).map(Self::Reserved),
+        }
+    }
+
+    /// The path that the rules are asked about; nothing for a page that is for everybody, because
+    /// it only says whether the server is well.
+    pub(crate) fn guarded_path(self) -> Option<String> {
+        match self {
+            Self::Health | Self::Healthz | Self::Readyz => None,
+            Self::Reserved(name) => Some(format!("/{name}")),
         }
     }
 }
@@ -202,6 +212,8 @@ pub(crate) enum Failure {
     Unauthenticated(Unauthenticated),
     /// The credentials that a stream began with prove nothing any more.
     Lapsed(Lapsed),
+    /// The caller may not see this page.
+    PathForbidden(PathForbidden),
     /// The request was meant for another host, or comes from another origin.
     ForeignHost(ForeignHost),
     /// The body could not be read.
@@ -305,6 +317,7 @@ impl Failure {
             ),
             Self::Unauthenticated(error) => Answer::of(Reason::Unauthenticated, error.to_string()),
             Self::Lapsed(lapsed) => Answer::of(Reason::Unauthenticated, lapsed.to_string()),
+            Self::PathForbidden(error) => Answer::of(Reason::Forbidden, error.to_string()),
             Self::ForeignHost(error) => Answer::of(Reason::ForeignHost, error.to_string()),
             Self::Body(error) => body_answer(error),
             Self::NeverMatches => Answer {

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use pintle_authz::{Ask, Granted, Reach, RefineError, Subresource, Verb};
 use pintle_engine::{Refusal, Write, Written, ask_for};
 use pintle_http::{Body, EntityTags, manager_of, read_body};
-use pintle_model::{ObjectKey, ObjectName, Revision, Uid};
+use pintle_model::{Object, ObjectKey, ObjectName, Revision, Uid};
 use pintle_rules::{
     ConditionEdit, Conduct, DeleteOptions, Edit, ForeignLane, Intent, Lane, MetadataMode, Patch,
     PatchFormat, PatchRoot, Precondition, Refusal as RulesRefusal,
@@ -542,16 +542,15 @@ fn current_for_caller(call: &Call<'_>, refusal: &Refusal) -> Option<Bytes> {
         .iter()
         .any(|value| value.to_str().is_ok_and(|text| text.contains("return=representation")));
     let object = &conflict.object;
-    let view = view(call, &object.key);
+    let view = view(call, object);
     (wants && view == View::Whole)
         .then(|| render::object(&call.served, &call.version, object, view))
 }
 
 /// How much of an object the caller sees in an answer.
-fn view(call: &Call<'_>, key: &ObjectKey) -> View {
-    let ask = ask_for(Verb::Get, key, None);
-    let allowed = call.engine().rules().allows(&call.caller.user, &ask);
-    if allowed { View::Whole } else { View::WithoutBody }
+fn view(call: &Call<'_>, object: &Object) -> View {
+    let shown = call.engine().shows(&call.caller.user, object);
+    if shown { View::Whole } else { View::WithoutBody }
 }
 
 fn respond(
@@ -560,7 +559,7 @@ fn respond(
     version: &pintle_schema::Version,
     written: &Written,
 ) -> Response<Body> {
-    let view = view(call, &written.object.key);
+    let view = view(call, &written.object);
     let mut response = object_response(status, &call.served, version, &written.object, view);
     warn(&mut response, &written.warnings);
     response

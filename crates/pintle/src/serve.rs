@@ -203,6 +203,7 @@ async fn start_engine(
     let setup = Setup {
         store,
         rules,
+        hook: None,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         limits,

@@ -3,7 +3,8 @@
 use pintle_model::{FieldPath, NameRule, validate_name};
 
 use super::Reads;
-use crate::rule::{Matcher, ObjectRule, ResourcePattern, Rule, RuleSet};
+use crate::rule::{Matcher, ObjectRule, ResourcePattern, Rule};
+use crate::rule_set::RuleSet;
 
 pub(super) const EXPECTED: &str =
     "expected a permission such as devices:update or devices:update_status";

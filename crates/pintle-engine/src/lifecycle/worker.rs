@@ -240,6 +240,11 @@ fn this(object: &Object) -> Precondition {
 
 const MANAGER: &str = "pintle";
 
+/// A main write of the server itself.
+pub(super) fn main_intent(edit: Edit, precondition: Precondition) -> Intent {
+    Intent { lane: Lane::Main, edit, precondition, conduct: CONDUCT, manager: MANAGER.into() }
+}
+
 const CONDUCT: Conduct = Conduct {
     foreign: ForeignLane::Refuse,
     metadata: MetadataMode::NamedOnly,
@@ -249,7 +254,11 @@ const CONDUCT: Conduct = Conduct {
 
 impl Engine {
     /// Writes as the server itself, which may do everything.
-    async fn write_as_server(&self, key: &ObjectKey, intent: Intent) -> Result<Written, Refusal> {
+    pub(super) async fn write_as_server(
+        &self,
+        key: &ObjectKey,
+        intent: Intent,
+    ) -> Result<Written, Refusal> {
         let catalog = self.catalog();
         let served = catalog.get(&key.resource).ok_or_else(|| {
             Refusal::Internal(format!("{} is written by the server, and not served", key.resource))
@@ -262,7 +271,7 @@ impl Engine {
             dry_run: false,
         };
         let server = Arc::new(User::authenticated("system:pintle", None, [MASTERS.into()]));
-        self.write(RuleBook::allow_all().grant(&server, write)?).await
+        self.write_unasked(RuleBook::allow_all().grant(&server, write)?).await
     }
 
     /// Makes the namespace that requests without one mean.
@@ -271,13 +280,7 @@ impl Engine {
         if self.store().peek(&key).is_some() {
             return Ok(());
         }
-        let intent = Intent {
-            lane: Lane::Main,
-            edit: Edit::Create(Document::default()),
-            precondition: Precondition::default(),
-            conduct: CONDUCT,
-            manager: MANAGER.into(),
-        };
-        self.write_as_server(&key, intent).await.map(drop)
+        let edit = Edit::Create(Document::default());
+        self.write_as_server(&key, main_intent(edit, Precondition::default())).await.map(drop)
     }
 }

@@ -7,6 +7,7 @@ mod definitions;
 mod double;
 mod faults;
 mod garbage;
+mod hook;
 mod namespaces;
 mod reads;
 mod rights;

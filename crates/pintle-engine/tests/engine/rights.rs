@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use pintle_authz::User;
-use pintle_engine::{Refusal, Start, Watch};
+use pintle_authz::{Policy, User};
+use pintle_engine::{AccessMode, Refusal, Start, Watch};
 use pintle_model::{GroupResource, ObjectKey};
 use serde_json::json;
 
@@ -123,5 +123,88 @@ async fn a_waiting_watch_ends_with_the_right_to_it() {
     tokio::task::yield_now().await;
     world.put(&binding(), delete()).await;
     let ended = waiting.await.unwrap().unwrap_err();
+    assert!(matches!(ended, Refusal::Forbidden(_)), "{ended:?}");
+}
+
+/// The default roles are objects: there from the start, kept up to date, and left alone by whoever
+/// says so.
+#[tokio::test]
+async fn the_default_roles_are_objects() {
+    let world = World::new().await;
+    let of = |plural, name| ObjectKey::new(GroupResource::new(RBAC, plural), "", name);
+    for name in ["cluster-admin", "admin", "edit", "view", "status-writer"] {
+        let found = world.get(&of("clusterroles", name)).await.unwrap();
+        assert_eq!(found.metadata.labels["kubernetes.io/bootstrapping"], "rbac-defaults", "{name}");
+    }
+    let (own, added) =
+        (of("clusterroles", "system:discovery"), of("clusterrolebindings", "cluster-admin"));
+    let subject = json!({"apiGroup": RBAC, "kind": "User", "name": "ann"});
+    let patched = world.put(&added, merge(json!({"subjects": [subject]}))).await;
+    let annotation = json!({"rbac.authorization.kubernetes.io/autoupdate": "false"});
+    let taken = json!({"metadata": {"annotations": annotation}, "rules": []});
+    let kept = world.put(&own, merge(taken)).await;
+    world.put(&of("clusterroles", "view"), delete()).await;
+
+    let world = world.crash().await;
+    world.get(&of("clusterroles", "view")).await.expect("made again");
+    assert_eq!(world.get(&own).await.unwrap().revision, kept.revision, "left alone");
+    let merged = world.get(&added).await.unwrap();
+    assert!(merged.revision > patched.revision);
+    let subjects = merged.body.to_value()["subjects"].clone();
+    let names: Vec<_> = subjects.as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+    assert_eq!(
+        names,
+        ["ann", "system:masters"],
+        "what was added stays, what is missing comes back"
+    );
+
+    let before = world.engine.newest();
+    let world = world.crash().await;
+    assert_eq!(world.engine.newest(), before, "another start writes nothing");
+}
+
+#[tokio::test]
+async fn an_open_server_stores_no_roles() {
+    let world = World::with(Terms { mode: AccessMode::Open, ..Terms::default() }).await;
+    let key = ObjectKey::new(GroupResource::new(RBAC, "clusterroles"), "", "view");
+    assert!(world.peek(&key).is_none());
+}
+
+#[tokio::test]
+async fn rules_that_mean_nothing_are_refused() {
+    let world = World::new().await;
+    let rules = json!({"rules": [{"apiGroups": [], "resources": ["x"], "verbs": ["get"]}]});
+    let refused = world.write(&role(), create(rules)).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("apiGroups must contain"), "{refused:?}");
+}
+
+/// Policies can be replaced while the engine runs, and a watch ends with the right to it.
+#[tokio::test]
+async fn replaced_policies_are_in_force_at_once() {
+    let policy = |user: &str| {
+        let file = json!([
+            {"role": "r", "permissions": ["devices:update"]}, {"user": user, "role": "r"},
+        ]);
+        vec![Policy::from_value(&file).unwrap()]
+    };
+    let world = World::with(Terms { policies: policy("ann"), ..Terms::default() }).await;
+    world.create("a", "red").await;
+    let (ann, bob) = (user("ann"), user("bob"));
+    let change = || merge(json!({"spec": {"size": 1}}));
+    let watch = Watch { selection: world.selection(None), start: Start::WithState };
+    let granted = world.engine.rules().grant(&ann, watch).unwrap();
+    let mut watcher = world.engine.watch(vec![granted]).await.unwrap();
+    watcher.next().await.unwrap();
+    assert!(may(&world, &ann, change()).await && !may(&world, &bob, change()).await);
+    world.engine.replace_policies(policy("bob"));
+    assert!(!may(&world, &ann, change()).await && may(&world, &bob, change()).await);
+    let ended = async {
+        loop {
+            if let Err(refusal) = watcher.next().await {
+                return refusal;
+            }
+        }
+    };
+    let ended = tokio::time::timeout(crate::world::PATIENCE, ended).await.unwrap();
     assert!(matches!(ended, Refusal::Forbidden(_)), "{ended:?}");
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pintle_authz::{MASTERS, Policy, User};
 use pintle_engine::{
-    AccessMode, Catalog, Clock, Engine, Entropy, Get, Limits, List, Refusal, RuleSource, Selection,
-    Served, Setup, Start, Watch, WatchEvent, Watcher, Write, Written,
+    AccessMode, Catalog, Clock, Engine, Entropy, Get, Hook, Limits, List, Refusal, RuleSource,
+    Selection, Served, Setup, Start, Watch, WatchEvent, Watcher, Write, Written,
 };
 use pintle_model::{
     FieldSelector, GroupResource, LabelSelector, Object, ObjectKey, Revision, Timestamp,
@@ -68,6 +68,7 @@ pub(crate) struct Terms {
     pub(crate) history: HistoryLimits,
     pub(crate) mode: AccessMode,
     pub(crate) policies: Vec<Policy>,
+    pub(crate) hook: Option<Arc<dyn Hook>>,
 }
 
 impl Default for Terms {
@@ -77,6 +78,7 @@ impl Default for Terms {
             history: HistoryLimits::default(),
             mode: AccessMode::Rules,
             policies: Vec::new(),
+            hook: None,
         }
     }
 }
@@ -111,6 +113,7 @@ impl World {
         let setup = Setup {
             store: Arc::clone(&store) as Arc<dyn Store>,
             rules: RuleSource { mode: terms.mode, policies: terms.policies },
+            hook: terms.hook,
             clock: Arc::new(Ticking(AtomicI64::new(1_700_000_000_000_000))),
             entropy: Arc::clone(&entropy) as Arc<dyn Entropy>,
             limits: terms.limits,
@@ -261,6 +264,11 @@ pub(crate) struct Want {
 impl Want {
     fn new(lane: Lane, edit: Edit) -> Self {
         Self { lane, edit, precondition: Precondition::default(), dry_run: false }
+    }
+
+    /// A patch of the object.
+    pub(crate) fn patch(patch: Patch) -> Self {
+        Self::new(Lane::Main, Edit::Patch(patch, PatchRoot::Object))
     }
 
     /// Only on this version.

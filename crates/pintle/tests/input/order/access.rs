@@ -161,7 +161,6 @@ async fn a_watch_ends_when_the_right_is_taken_away() {
 
 /// Who may write rules gives away no more than they have (upstream: `escalate` and `bind`).
 #[tokio::test]
-#[ignore = "the server does not check yet what rules give away"]
 async fn nobody_gives_themselves_more_rights() {
     let guarded = ruled(RULES).await;
     let server = &guarded.server;
