@@ -14,7 +14,7 @@ use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::{CaFileError, Message, SecretFileError, Url, tls};
+use crate::{CaFileError, Message, Url, tls};
 
 /// The head of an answer: its status line and its headers.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -66,9 +66,6 @@ pub struct Client {
 /// Why there is no answer. Statuses are not among the reasons: a 500 is an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The token to send cannot be read.
-    #[error(transparent)]
-    Secret(#[from] SecretFileError),
     /// There is no connection: nobody listens, the name is unknown, the certificate is not
     /// believed. Nothing was sent.
     #[error("cannot connect to {origin}: {why}")]
