@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pintle_model::{
-    Change, Generation, GroupResource, Json, Metadata, ObjectKey, Put, Revision, StatusPut,
-    Timestamp, Uid,
+    Change, Flips, Generation, GroupResource, Json, Manner, Metadata, ObjectKey, Put, Revision,
+    StatusPut, Timestamp, Uid,
 };
 use pintle_store::{Committed, Store, StoreError};
 use serde_json::{Map, Value};
@@ -87,7 +87,8 @@ impl Committer {
             }
             let index = turn % self.objects.len();
             let (key, revision) = self.objects.get_mut(index).expect("the remainder is in range");
-            let put = Put::Status(StatusPut { status: Some(status.clone()), ledger: None });
+            let (status, flips) = (Some(status.clone()), Flips::default());
+            let put = Put::Status(StatusPut { status, ledger: None, flips });
             *revision = commit(&*self.store, key, Some(*revision), put).await?;
             tally.succeeded(window, started, 0);
         }
@@ -101,7 +102,7 @@ async fn commit(
     expect: Option<Revision>,
     put: Put,
 ) -> Result<Revision> {
-    let change = Change { key: key.clone(), expect, put, at: NOW };
+    let change = Change { key: key.clone(), expect, put, at: NOW, manner: Manner::Replaced };
     match store.commit(vec![change]).await.map_err(|error| failed(&error))? {
         Committed::At(versions) => {
             Ok(versions.first().expect("there is one version for each change").revision)

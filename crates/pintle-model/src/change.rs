@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ConditionLedger, Json, Metadata, ObjectKey, Revision, Timestamp};
+use crate::{ConditionLedger, Flips, Json, Metadata, ObjectKey, Revision, Timestamp};
 
 /// One write to one object, and the state it was decided against.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,18 @@ pub struct Change {
     pub put: Put,
     /// When the write was decided.
     pub at: Timestamp,
+    /// How it was asked for.
+    pub manner: Manner,
+}
+
+/// How a write was asked for. It changes nothing about the object; events tell of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Manner {
+    /// As a whole.
+    #[default]
+    Replaced,
+    /// Relative to what was there.
+    Patched,
 }
 
 /// The lanes that a change writes. A status write has no place for metadata or a body.
@@ -52,4 +64,16 @@ pub struct StatusPut {
     pub status: Option<Json>,
     /// Who wrote which condition, after this change.
     pub ledger: Option<Arc<ConditionLedger>>,
+    /// Which conditions this change turns over.
+    pub flips: Flips,
+}
+
+impl Put {
+    /// Which conditions it turns over. The first status of an object turns nothing over.
+    pub const fn flips(&self) -> Option<&Flips> {
+        match self {
+            Self::Main { status: Some(put), .. } | Self::Status(put) => Some(&put.flips),
+            Self::Create { .. } | Self::Main { status: None, .. } | Self::Delete => None,
+        }
+    }
 }

@@ -7,6 +7,7 @@
 mod change;
 mod condition;
 mod field;
+mod flips;
 pub mod json;
 mod key;
 mod kind;
@@ -18,9 +19,10 @@ mod revision;
 mod selector;
 mod timestamp;
 
-pub use change::{Change, Put, StatusPut};
+pub use change::{Change, Manner, Put, StatusPut};
 pub use condition::{Condition, ConditionStatus};
 pub use field::{FieldError, FieldErrorKind, FieldPath};
+pub use flips::Flips;
 pub use json::Json;
 pub use key::{GroupResource, ObjectKey, ObjectName};
 pub use kind::{Kind, Scope};

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use pintle_authz::{Ask, Granted, Reach, RefineError, Subresource, Verb};
 use pintle_engine::{Refusal, Write, Written, ask_for};
 use pintle_http::{Body, EntityTags, manager_of, read_body};
-use pintle_model::{Object, ObjectKey, ObjectName, Revision, Uid};
+use pintle_model::{Manner, Object, ObjectKey, ObjectName, Revision, Uid};
 use pintle_rules::{
     ConditionEdit, Conduct, DeleteOptions, Edit, ForeignLane, Intent, Lane, MetadataMode, Patch,
     PatchFormat, PatchRoot, Precondition, Refusal as RulesRefusal,
@@ -324,6 +324,7 @@ fn intent(call: &Call<'_>, lane: Lane, edit: Edit, precondition: Precondition) -
             metadata: MetadataMode::NamedOnly,
             unknown_fields: call.query.field_validation,
             keeps_conditions: true,
+            patches_are: Manner::Patched,
         },
         manager: call
             .query

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pintle_model::{FieldError, FieldErrorKind, Json, Object, Put};
+use pintle_model::{FieldError, FieldErrorKind, Json, Manner, Object, Put};
 use pintle_schema::Definition;
 use serde_json::{Map, Value};
 
@@ -19,6 +19,7 @@ pub(crate) const REPORTED_MAX: usize = 50;
 pub(crate) struct Check<'a> {
     pub(crate) situation: Situation<'a>,
     pub(crate) conduct: Conduct,
+    pub(crate) manner: Manner,
     /// Who writes.
     pub(crate) manager: &'a str,
     pub(crate) warnings: Vec<String>,
@@ -32,6 +33,7 @@ impl<'a> Check<'a> {
         Self {
             situation,
             conduct: intent.conduct,
+            manner: intent.manner(),
             manager: &intent.manager,
             warnings: Vec::new(),
             errors: Vec::new(),
@@ -152,8 +154,8 @@ impl<'a> Check<'a> {
         current: &Arc<Object>,
         put: Option<Put>,
     ) -> Result<Decision, Refusal> {
-        let situation = self.situation;
-        Ok(Decision::new(situation, current, put, self.done()?))
+        let Self { situation, manner, .. } = self;
+        Ok(Decision::new(situation, current, manner, put, self.done()?))
     }
 
     /// The warnings, or all that is wrong. Unknown fields are whichever of the two the caller asked

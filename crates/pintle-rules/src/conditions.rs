@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pintle_model::{
-    Condition, ConditionLedger, ConditionStatus, FieldError, FieldErrorKind, FieldPath, Generation,
-    LedgerEntry, Object, Timestamp,
+    Condition, ConditionLedger, ConditionStatus, FieldError, FieldErrorKind, FieldPath, Flips,
+    Generation, LedgerEntry, Object, Timestamp,
 };
 use pintle_schema::{Schema, Version};
 use serde_json::{Map, Value};
@@ -216,6 +216,24 @@ pub(crate) fn ledger(
         make_room(&mut ledger);
     }
     (!ledger.entries.is_empty()).then(|| Arc::new(ledger))
+}
+
+/// Which conditions the write turns over, where the kind has conditions.
+pub(crate) fn flips(check: &Check<'_>, stored: &StoredStatus<'_>, wanted: Option<&Value>) -> Flips {
+    if !check.situation.version.conditions {
+        return Flips::default();
+    }
+    let status = |entry: &Value| entry.get("status").and_then(Value::as_str).map(str::to_owned);
+    let (before, after) = (by_type(stored.conditions()), by_type(wanted.map_or(&[], conditions)));
+    let added = after.keys().filter(|kind| !before.contains_key(*kind)).map(|kind| (*kind, None));
+    let turned = before.iter().filter_map(|(kind, entry)| {
+        let was = status(entry);
+        let stays = after.get(kind).is_some_and(|entry| status(entry) == was);
+        // One whose status is no text counts as neither true nor false.
+        (!stays).then(|| (*kind, Some(was.unwrap_or_else(|| "Unknown".to_owned()))))
+    });
+    let flips = turned.chain(added).map(|(kind, was)| (kind.to_owned(), was));
+    Flips { before: flips.collect() }
 }
 
 fn note_changes(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pintle_model::{
-    Change, FieldPath, Generation, Json, Metadata, ObjectKey, Put, validate_metadata_maps,
+    Change, FieldPath, Generation, Json, Manner, Metadata, ObjectKey, Put, validate_metadata_maps,
     validate_name,
 };
 use serde_json::{Map, Value};
@@ -39,7 +39,8 @@ pub(crate) fn create(
     let resource = situation.key.resource.clone();
     let key = ObjectKey::new(resource, &metadata.namespace, &metadata.name);
     let put = Put::Create { metadata: Arc::new(metadata), body, status };
-    let change = Change { key, expect: None, put, at: situation.stamp.now };
+    let change =
+        Change { key, expect: None, put, at: situation.stamp.now, manner: Manner::Replaced };
     Ok(Decision { verdict: Verdict::Change(change), warnings })
 }
 

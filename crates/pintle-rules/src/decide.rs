@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pintle_model::{Change, Object, ObjectKey, Put, Revision, Timestamp, Uid};
+use pintle_model::{Change, Manner, Object, ObjectKey, Put, Revision, Timestamp, Uid};
 use pintle_schema::{Definition, Version};
 
 use crate::intent::{ConflictScope, Edit, Intent, Lane, Precondition};
@@ -202,6 +202,7 @@ impl Decision {
     pub(crate) fn new(
         situation: Situation<'_>,
         current: &Arc<Object>,
+        manner: Manner,
         put: Option<Put>,
         warnings: Vec<String>,
     ) -> Self {
@@ -212,6 +213,7 @@ impl Decision {
                 expect: Some(current.revision),
                 put,
                 at: situation.stamp.now,
+                manner,
             }),
         };
         Self { verdict, warnings }

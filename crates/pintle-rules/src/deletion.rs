@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pintle_model::{GroupResource, Metadata, Object, Put};
+use pintle_model::{GroupResource, Manner, Metadata, Object, Put};
 
 use crate::decide::{Decision, Situation};
 use crate::refusal::Refusal;
@@ -60,7 +60,13 @@ pub(crate) fn delete(
         add(&mut metadata.finalizers, cleanup);
     }
     if metadata.finalizers.is_empty() {
-        return Ok(Decision::new(situation, current, Some(Put::Delete), Vec::new()));
+        return Ok(Decision::new(
+            situation,
+            current,
+            Manner::Replaced,
+            Some(Put::Delete),
+            Vec::new(),
+        ));
     }
     if !metadata.is_terminating() {
         metadata.deletion_timestamp = Some(situation.stamp.now.truncated());
@@ -69,7 +75,7 @@ pub(crate) fn delete(
     }
     let changed = metadata != *current.metadata;
     let put = changed.then(|| Put::Main { metadata: Arc::new(metadata), body: None, status: None });
-    Ok(Decision::new(situation, current, put, Vec::new()))
+    Ok(Decision::new(situation, current, Manner::Replaced, put, Vec::new()))
 }
 
 /// Requests that name no namespace mean this one, so it cannot go; as upstream.

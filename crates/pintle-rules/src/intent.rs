@@ -1,6 +1,6 @@
 //! What a request wants, as a value: the lane, the edit, and the version it was computed from.
 
-use pintle_model::{Revision, Uid};
+use pintle_model::{Manner, Revision, Uid};
 use serde_json::{Map, Value};
 
 use crate::{ApplyConditions, ConditionEdit, DeleteOptions, Patch};
@@ -28,6 +28,19 @@ pub struct Intent {
     /// Who writes, for the ownership of conditions: `fieldManager`, or the first word of the
     /// User-Agent.
     pub manager: String,
+}
+
+impl Intent {
+    /// How the write was asked for.
+    pub(crate) const fn manner(&self) -> Manner {
+        match self.edit {
+            Edit::Patch(..)
+            | Edit::MergeStatus(_)
+            | Edit::Condition(_)
+            | Edit::ApplyConditions(_) => self.conduct.patches_are,
+            Edit::Create(_) | Edit::Replace(_) | Edit::Delete(_) => Manner::Replaced,
+        }
+    }
 }
 
 /// What a write does in its lane.
@@ -113,6 +126,9 @@ pub struct Conduct {
     pub unknown_fields: FieldValidation,
     /// Whether conditions are a map that the server looks after (rule 7 of the contract).
     pub keeps_conditions: bool,
+    /// What events call a patch. The server's own writes are updates to everybody else, however
+    /// they are made.
+    pub patches_are: Manner,
 }
 
 /// What becomes of fields of the other lane in a status write.

@@ -181,5 +181,6 @@ pub(crate) fn checked(
         check.validate_status(wanted);
     }
     let ledger = conditions::ledger(check, stored, wanted.as_ref());
-    Some(StatusPut { status: text, ledger })
+    let flips = conditions::flips(check, stored, wanted.as_ref());
+    Some(StatusPut { status: text, ledger, flips })
 }

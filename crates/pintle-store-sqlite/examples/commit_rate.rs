@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pintle_model::{Change, Json, Put, StatusPut};
+use pintle_model::{Change, Flips, Json, Put, StatusPut};
 use pintle_store::conformance::{change, commit, created, key};
 use pintle_store::{HistoryLimits, Store};
 use pintle_store_sqlite::SqliteStore;
@@ -78,7 +78,8 @@ async fn change_in_turn(
             break;
         }
         let before = store.peek(key).unwrap();
-        let put = Put::Status(StatusPut { status: Some(status(round)), ledger: None });
+        let (status, flips) = (Some(status(round)), Flips::default());
+        let put = Put::Status(StatusPut { status, ledger: None, flips });
         commit(&*store, vec![change(key, Some(&before), put)]).await;
         if asked > start {
             waits.push(asked.elapsed());

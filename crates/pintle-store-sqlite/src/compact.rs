@@ -132,6 +132,9 @@ fn drop_log(connection: &Connection, marks: Marks) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM log WHERE revision <= ?1")?
         .execute([sql(marks.oldest)])?;
+    connection
+        .prepare_cached("DELETE FROM flips WHERE revision <= ?1")?
+        .execute([sql(marks.oldest)])?;
     let bytes = i64::try_from(marks.folded_bytes).unwrap_or(i64::MAX);
     connection
         .prepare_cached("UPDATE marks SET oldest = ?1, folded_bytes = ?2")?

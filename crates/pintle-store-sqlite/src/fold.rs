@@ -7,7 +7,7 @@ use pintle_store::StoreError;
 use rusqlite::{Connection, params};
 
 use crate::load::Marks;
-use crate::row::{COUNTED_BYTES, Lane, LaneId, revision, sql};
+use crate::row::{COUNTED_BYTES, LANE_BITS, Lane, LaneId, revision, sql};
 use crate::writer::Writer;
 
 /// When so much is unfolded, a start would have to replay it, so folding does not wait for leisure.
@@ -99,7 +99,7 @@ impl Written {
     /// The last revision whose event needs the value that this row replaced, which `was` wrote;
     /// nothing when only the event of `was` does.
     fn refers_until(&self, was: i64) -> Option<i64> {
-        if self.wrote != Lane::Status.bit() {
+        if self.wrote & LANE_BITS != Lane::Status.bit() {
             return Some(self.revision);
         }
         // Nobody selects by status, so it need not outlast the version that showed it last.

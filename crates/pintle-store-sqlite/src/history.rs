@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use pintle_model::{
-    ConditionLedger, GroupResource, Json, Metadata, Object, ObjectKey, ObjectName, Revision,
+    ConditionLedger, Flips, GroupResource, Json, Metadata, Object, ObjectKey, ObjectName, Revision,
     Timestamp,
 };
 use pintle_store::{Event, StoreError, Tail};
@@ -201,6 +201,7 @@ struct Reading<'c> {
     bytes: usize,
     from_log: CachedStatement<'c>,
     from_lanes: CachedStatement<'c>,
+    from_flips: CachedStatement<'c>,
 }
 
 impl<'c> Reading<'c> {
@@ -214,7 +215,10 @@ impl<'c> Reading<'c> {
         let from_lanes = connection.prepare_cached(
             "SELECT at, namespace, name, ledger, value, sum FROM lanes WHERE id = ?1",
         )?;
-        Ok(Self { resources, values: HashMap::new(), bytes: 0, from_log, from_lanes })
+        let from_flips =
+            connection.prepare_cached("SELECT value, sum FROM flips WHERE revision = ?1")?;
+        let values = HashMap::new();
+        Ok(Self { resources, values, bytes: 0, from_log, from_lanes, from_flips })
     }
 
     fn event(&mut self, entry: &Entry) -> Result<Event, LoadError> {
@@ -228,7 +232,20 @@ impl<'c> Reading<'c> {
         let created = entry.revision == entry.object;
         let before = if created { None } else { self.version(entry, entry.was)?.map(Arc::new) };
         let revision = object.revision;
-        Ok(Event { revision, before, object: Arc::new(object), removed })
+        let (manner, turned) = row::manner(entry.wrote).ok_or_else(|| {
+            corrupt(format!("how revision {revision} was asked for cannot be read"))
+        })?;
+        let flips = if turned { self.flips(entry.revision)? } else { Flips::default() };
+        Ok(Event { revision, before, object: Arc::new(object), removed, manner, flips })
+    }
+
+    fn flips(&mut self, at: i64) -> Result<Flips, LoadError> {
+        let found = self.from_flips.query_row([at], |row| {
+            let text = row.get_ref(0)?.as_blob()?;
+            Ok(row::flips(text, row.get(1)?, at))
+        });
+        let missing = || corrupt(format!("the conditions that revision {at} turned are missing"));
+        Ok(found.optional()?.ok_or_else(missing)??)
     }
 
     /// The version whose lanes were written at these revisions; nothing when one of them is gone.

@@ -33,6 +33,9 @@
 //! once and is pinned nowhere. So [`Event::before`](pintle_store::Event::before) can be absent for
 //! a status write whose previous status has left history, and for no other event.
 //!
+//! Because of that a row says itself what a status write did to conditions, where it did anything:
+//! a row of `flips` has the `status` that they had. How a write was asked for is a bit of its row.
+//!
 //! # What survives what
 //!
 //! The line where history begins, the fold mark and the schema version are rows of the same

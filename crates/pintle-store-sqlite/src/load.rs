@@ -11,7 +11,7 @@ use pintle_model::{
 use pintle_store::StoreError;
 use rusqlite::{Connection, Row};
 
-use crate::row::{self, COUNTED_BYTES, Lane, LaneId, blob, revision, unreadable};
+use crate::row::{self, COUNTED_BYTES, LANE_BITS, Lane, LaneId, blob, revision, unreadable};
 use crate::sum::Stored;
 
 /// What a store knows when it starts.
@@ -188,7 +188,7 @@ impl Loading {
         let [metadata_sum, body_sum, status_sum]: [Option<i64>; 3] =
             [row.get(12)?, row.get(13)?, row.get(14)?];
         let sums = [metadata_sum, body_sum, status_sum].into_iter().flatten().count();
-        if wrote.count_ones() as usize != sums {
+        if (wrote & LANE_BITS).count_ones() as usize != sums {
             let what = "has not as many checksums as values";
             return Err(corrupt(format!("revision {revision} {what}")).into());
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pintle_store::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::schema::{APPLICATION_ID, Role, TABLES, VERSION, connect};
+use crate::schema::{APPLICATION_ID, FLIPS, Role, TABLES, VERSION, connect};
 
 /// Why a data directory cannot be opened, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -180,15 +180,12 @@ fn prepare(file: &Path, made_before: bool) -> Result<Connection, Refusal> {
     if fresh && made_before {
         return Err(Refusal::Lost);
     }
+    let found = if fresh { 0 } else { version_of(&connection)? };
     if fresh {
         connection.pragma_update(None, "page_size", 4096)?;
-    } else {
-        check_identity(&connection)?;
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    if fresh {
-        create(&mut connection)?;
-    }
+    bring_up_to_date(&mut connection, found)?;
     Ok(connection)
 }
 
@@ -240,21 +237,29 @@ fn bytes_by_header(header: &[u8; 100]) -> Option<u64> {
     says_so.then(|| u64::from(page_bytes) * u64::from(pages))
 }
 
-fn check_identity(connection: &Connection) -> Result<(), Refusal> {
+/// The version of its tables.
+fn version_of(connection: &Connection) -> Result<i32, Refusal> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     if pragma("application_id")? != APPLICATION_ID {
         return Err(Refusal::NotOurs);
     }
     match pragma("user_version")? {
-        VERSION => Ok(()),
+        found @ 2..=VERSION => Ok(found),
         found if found > VERSION => Err(Refusal::TooNew(found)),
         _ => Err(Refusal::NotOurs),
     }
 }
 
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Makes the tables that a file of version `found` does not have.
+fn bring_up_to_date(connection: &mut Connection, found: i32) -> rusqlite::Result<()> {
+    if found == VERSION {
+        return Ok(());
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(TABLES)?;
+    if found == 0 {
+        transaction.execute_batch(TABLES)?;
+    }
+    transaction.execute_batch(FLIPS)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()

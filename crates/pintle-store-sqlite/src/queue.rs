@@ -168,13 +168,14 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use pintle_model::{Json, Put, StatusPut};
+    use pintle_model::{Flips, Json, Put, StatusPut};
     use pintle_store::conformance::{change, key};
 
     use super::*;
 
     fn job(status: &Json) -> Job {
-        let put = Put::Status(StatusPut { status: Some(status.clone()), ledger: None });
+        let (status, flips) = (Some(status.clone()), Flips::default());
+        let put = Put::Status(StatusPut { status, ledger: None, flips });
         let (reply, _) = oneshot::channel();
         let changes = vec![change(&key("a"), None, put)];
         Job::Commit(CommitJob { changes, texts: Vec::new(), reply })

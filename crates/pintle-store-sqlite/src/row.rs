@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pintle_model::{Change, ConditionLedger, Json, Metadata, ObjectName, Put, Revision, StatusPut};
+use pintle_model::{
+    Change, ConditionLedger, Flips, Json, Manner, Metadata, ObjectName, Put, Revision, StatusPut,
+};
 use pintle_store::{Event, StoreError};
 use rusqlite::{Connection, Row, params};
 
@@ -26,6 +28,25 @@ impl Lane {
     pub(crate) const fn bit(self) -> i64 {
         1 << self as i64
     }
+}
+
+/// The bits of `log.wrote` that say which lanes were written, or that the object was removed.
+pub(crate) const LANE_BITS: i64 = 15;
+/// The bits that say that the write was a patch: both, so that one that changed is noticed. Rows of
+/// older files have none of them.
+const PATCHED_BITS: i64 = 16 + 32;
+/// The bit that says that there is a row in `flips`.
+const FLIPS_BIT: i64 = 64;
+
+/// What `log.wrote` says beside the lanes: how the write was asked for, and whether it turned
+/// conditions over.
+pub(crate) fn manner(wrote: i64) -> Option<(Manner, bool)> {
+    let manner = match wrote & PATCHED_BITS {
+        0 => Manner::Replaced,
+        PATCHED_BITS => Manner::Patched,
+        _ => return None,
+    };
+    Some((manner, wrote & FLIPS_BIT != 0))
 }
 
 /// Where a lane value is: the revision that wrote it, and which lane.
@@ -67,6 +88,7 @@ pub(crate) fn revision(kept: i64) -> Revision {
 pub(crate) struct Texts {
     metadata: Option<Vec<u8>>,
     ledger: Option<Vec<u8>>,
+    flips: Option<Vec<u8>>,
 }
 
 impl Texts {
@@ -78,11 +100,13 @@ impl Texts {
             Put::Delete => (None, None),
         };
         let ledger = put.and_then(|put| put.ledger.as_ref());
+        let flips = change.put.flips().filter(|flips| !flips.is_empty());
         let metadata = metadata.map(|metadata| serde_json::to_vec(&**metadata));
         let ledger = ledger.map(|ledger| serde_json::to_vec(&**ledger));
         Self {
             metadata: metadata.map(|text| text.expect("metadata has only text keys")),
             ledger: ledger.map(|text| text.expect("a ledger has only text keys")),
+            flips: flips.map(|flips| serde_json::to_vec(flips).expect("types are text keys")),
         }
     }
 
@@ -139,6 +163,15 @@ impl LogRow<'_> {
                 self.sum(Lane::Body),
                 self.sum(Lane::Status),
             ])?;
+        self.insert_flips(connection)
+    }
+
+    fn insert_flips(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let Some(flips) = &self.texts.flips else { return Ok(()) };
+        let revision = sql(self.event.revision);
+        connection
+            .prepare_cached("INSERT INTO flips (revision, sum, value) VALUES (?1, ?2, ?3)")?
+            .execute(params![revision, flips_sum(revision, flips), flips])?;
         Ok(())
     }
 
@@ -183,6 +216,12 @@ impl LogRow<'_> {
     }
 
     fn wrote(&self) -> i64 {
+        let manner = if self.change.manner == Manner::Patched { PATCHED_BITS } else { 0 };
+        let flips = if self.texts.flips.is_some() { FLIPS_BIT } else { 0 };
+        self.lanes() | manner | flips
+    }
+
+    fn lanes(&self) -> i64 {
         let [metadata, body, status] = Lane::ALL.map(Lane::bit);
         match &self.change.put {
             Put::Create { .. } => metadata | body | status,
@@ -225,6 +264,20 @@ pub(crate) fn metadata(text: &[u8], at: i64) -> Result<Arc<Metadata>, StoreError
 pub(crate) fn ledger(text: &[u8], at: i64) -> Result<Arc<ConditionLedger>, StoreError> {
     let parsed = serde_json::from_slice(text);
     parsed.map(Arc::new).map_err(|error| damaged(at, "ledger", &error))
+}
+
+pub(crate) fn flips(text: &[u8], sum: i64, at: i64) -> Result<Flips, StoreError> {
+    if flips_sum(at, text) != sum {
+        let what =
+            format!("what is kept of the conditions of revision {at} is not what was written");
+        return Err(StoreError::Corrupt(what));
+    }
+    serde_json::from_slice(text).map_err(|error| damaged(at, "changes of conditions", &error))
+}
+
+fn flips_sum(at: i64, text: &[u8]) -> i64 {
+    let id = LaneId::new(at, Lane::Status);
+    Stored { id, object: 0, at: 0, key: None, ledger: None, value: Some(text) }.sum()
 }
 
 pub(crate) fn json(text: &[u8]) -> Json {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 pub(crate) const APPLICATION_ID: i32 = 0x506e_746c;
 
 /// The version of the tables. When it grows, opening an older file brings it up to date.
-pub(crate) const VERSION: i32 = 2;
+pub(crate) const VERSION: i32 = 3;
 
 /// Large values stand last in a row, so that reading the others never follows overflow pages.
 pub(crate) const TABLES: &str = "
@@ -28,7 +28,8 @@ pub(crate) const TABLES: &str = "
     ) STRICT;
 
     -- One row for each revision; `object` is the revision at which the object was created.
-    -- `wrote` has a bit for each lane: 1 metadata, 2 body, 4 status; 8 is a removal.
+    -- `wrote` has a bit for each lane: 1 metadata, 2 body, 4 status; 8 is a removal. 16 and 32 say
+    -- that it was a patch, 64 that it turned conditions over.
     -- Each lane that is written has a checksum; that of a removal stands in `metadata_sum`.
     CREATE TABLE log (
         revision INTEGER PRIMARY KEY,
@@ -70,6 +71,16 @@ pub(crate) const TABLES: &str = "
         lane INTEGER NOT NULL,
         PRIMARY KEY (until, lane)
     ) STRICT, WITHOUT ROWID;
+";
+
+/// What came with version 3.
+pub(crate) const FLIPS: &str = "
+    -- The conditions that a write turned over, with what they were: the few writes that do.
+    CREATE TABLE flips (
+        revision INTEGER PRIMARY KEY,
+        sum INTEGER NOT NULL,
+        value BLOB NOT NULL
+    ) STRICT;
 ";
 
 /// What a connection is for.

@@ -142,6 +142,7 @@ async fn compare_tails(
     for (found, expected) in found.iter().zip(&expected) {
         assert_eq!(found.object, expected.object);
         assert_eq!((found.revision, found.removed), (expected.revision, expected.removed));
+        assert_eq!((found.manner, &found.flips), (expected.manner, &expected.flips));
         if found.before.is_some() || !may_lack_before(expected, oldest) {
             assert_eq!(found.before, expected.before);
         }
@@ -227,7 +228,7 @@ async fn compaction_leaves_exactly_the_current_lanes() {
         let sql = format!("SELECT count(*) FROM {table}");
         file.query_one(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
     };
-    assert_eq!(["log", "pins", "lanes"].map(count), [0, 0, 3 * 200]);
+    assert_eq!(["log", "flips", "pins", "lanes"].map(count), [0, 0, 0, 3 * 200]);
     drop(file);
     let store = open(dir.path(), FROM_FILE);
     assert_eq!(store.info().newest, info.newest, "revisions go on though the log is empty");

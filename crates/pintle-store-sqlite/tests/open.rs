@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use pintle_model::{Revision, Timestamp};
-use pintle_store::conformance::{commit, created, key};
+use pintle_model::{Change, Flips, Manner, Put, Revision, StatusPut, Timestamp};
+use pintle_store::conformance::{change, commit, created, key};
 use pintle_store::{HistoryLimits, Store, StoreError, TailQuery};
 use pintle_store_sqlite::{OpenError, SqliteStore};
 use rusqlite::Connection;
@@ -34,7 +34,7 @@ fn check(expected: &[&str], spoil: impl FnOnce(&Connection)) {
 #[test]
 fn spoiled_files_are_refused() {
     let run = |sql: &'static str| move |file: &Connection| file.execute_batch(sql).unwrap();
-    check(&["newer version", "schema 7", "up to 2"], run("PRAGMA user_version = 7"));
+    check(&["newer version", "schema 7", "up to 3"], run("PRAGMA user_version = 7"));
     check(&["not a Pintle database"], run("PRAGMA application_id = 7"));
     check(&["damaged", "goes on at 2, not at 1"], run("DELETE FROM log WHERE revision = 1"));
     check(
@@ -159,4 +159,61 @@ fn a_crash_while_the_file_was_made_does_no_harm() {
     drop(file);
     drop(open(&dir).unwrap());
     drop(open(&dir).unwrap());
+}
+
+#[tokio::test]
+async fn files_of_the_version_before_are_brought_up_to_date() {
+    let dir = TempDir::new().unwrap();
+    let file = Connection::open(dir.path().join("pintle.db")).unwrap();
+    file.execute_batch(include_str!("data/version-2.sql")).unwrap();
+    drop(file);
+    for _ in 0..2 {
+        let store = open(&dir).unwrap();
+        let query = TailQuery { resource: None, after: Revision::ZERO, limit: 6 };
+        let events = store.tail(query).await.unwrap().events;
+        let told: Vec<_> =
+            events.iter().map(|event| (event.manner, event.flips.is_empty())).collect();
+        assert_eq!(told, [(Manner::Replaced, true); 6]);
+        let status = store.peek(&key("a")).unwrap().status.clone().unwrap();
+        assert_eq!(status.to_value(), serde_json::json!({"phase": "two"}));
+        store.close().await.unwrap();
+    }
+    let store = open(&dir).unwrap();
+    let before = store.peek(&key("a")).unwrap();
+    let flips = Flips { before: [("Ready".to_owned(), None)].into() };
+    let put = StatusPut { status: None, ledger: None, flips: flips.clone() };
+    let patch = change(&key("a"), Some(&before), Put::Status(put));
+    commit(&store, vec![Change { manner: Manner::Patched, ..patch }]).await;
+    store.close().await.unwrap();
+    drop(store);
+    let store = open(&dir).unwrap();
+    let query = TailQuery { resource: None, after: Revision(6), limit: 6 };
+    let events = store.tail(query).await.unwrap().events;
+    let told: Vec<_> = events.iter().map(|event| (event.manner, event.flips.clone())).collect();
+    assert_eq!(told, [(Manner::Patched, flips)]);
+}
+
+#[tokio::test]
+async fn changed_words_about_a_write_are_refused() {
+    for (what, sql) in [
+        ("asked for", "UPDATE log SET wrote = wrote - 16"),
+        ("asked for", "UPDATE log SET wrote = wrote - 32"),
+        ("conditions of revision 2", "UPDATE flips SET value = x'7b7d'"),
+        ("conditions of revision 2", "UPDATE flips SET sum = sum + 1"),
+        ("conditions that revision 2", "DELETE FROM flips"),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let limits = HistoryLimits { memory_bytes_max: 0, ..HistoryLimits::default() };
+        let store = SqliteStore::open(dir.path(), limits).unwrap();
+        let made = commit(&store, vec![created(&key("a"))]).await.remove(0);
+        let flips = Flips { before: [("Ready".to_owned(), None)].into() };
+        let put = Put::Status(StatusPut { status: None, ledger: None, flips });
+        let patch = change(&key("a"), Some(&made), put);
+        commit(&store, vec![Change { manner: Manner::Patched, ..patch }]).await;
+        let file = Connection::open(dir.path().join("pintle.db")).unwrap();
+        file.execute(&format!("{sql} WHERE revision = 2"), []).unwrap();
+        let query = TailQuery { resource: None, after: Revision(1), limit: 9 };
+        let error = store.tail(query).await.unwrap_err();
+        assert!(error.to_string().contains(what), "{sql}: {error}");
+    }
 }

@@ -87,16 +87,18 @@ impl<'a> Batch<'a> {
         if before.as_ref().map(|before| before.revision) != change.expect {
             return None;
         }
-        let revision = self.newest.next();
+        let (revision, manner) = (self.newest.next(), change.manner);
+        let flips = change.put.flips().cloned().unwrap_or_default();
         if matches!(change.put, Put::Delete) {
             let last = Object { revision, updated_at: change.at, ..(**before.as_ref()?).clone() };
-            return Some(Event { revision, before, object: Arc::new(last), removed: true });
+            let object = Arc::new(last);
+            return Some(Event { revision, before, object, removed: true, manner, flips });
         }
         if matches!(change.put, Put::Create { .. }) && before.is_some() {
             return None;
         }
         let object = Arc::new(Object::after(before.as_deref(), change, revision)?);
-        Some(Event { revision, before, object, removed: false })
+        Some(Event { revision, before, object, removed: false, manner, flips })
     }
 
     fn push(&mut self, event: Event) {

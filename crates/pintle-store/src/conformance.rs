@@ -74,6 +74,7 @@ macro_rules! conformance {
             tails_have_every_event_in_order
             tails_of_one_resource_skip_the_others
             tails_say_what_was_replaced
+            tails_say_how_a_write_was_asked_for
             tails_refuse_what_they_cannot_show
             history_ends_exactly_at_its_line
             history_is_bounded_by_bytes

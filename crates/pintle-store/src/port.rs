@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pintle_model::{
-    Change, GroupResource, Object, ObjectKey, ObjectName, Revision, Timestamp, Uid,
+    Change, Flips, GroupResource, Manner, Object, ObjectKey, ObjectName, Revision, Timestamp, Uid,
 };
 use tokio::sync::watch;
 
@@ -157,6 +157,10 @@ pub struct Event {
     pub object: Arc<Object>,
     /// Whether the write removed the object.
     pub removed: bool,
+    /// How it was asked for.
+    pub manner: Manner,
+    /// Which conditions it turned over.
+    pub flips: Flips,
 }
 
 impl Event {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use pintle_authz::{Asks, Granted, MASTERS, RuleBook, User};
 use pintle_engine::{Engine, Refusal, Served, Write, Written};
 use pintle_http::{Subject, answer};
-use pintle_model::{GroupResource, ObjectKey, Scope};
+use pintle_model::{GroupResource, Manner, ObjectKey, Scope};
 use pintle_rules::{
     Conduct, Document, Edit, FieldValidation, ForeignLane, Intent, Lane, MetadataMode,
     Precondition, Refusal as RulesRefusal,
@@ -327,6 +327,7 @@ fn intent(edit: Edit, precondition: Precondition) -> Intent {
             metadata: MetadataMode::NamedOnly,
             unknown_fields: FieldValidation::Warn,
             keeps_conditions: true,
+            patches_are: Manner::Patched,
         },
         manager: "pintle-files".to_owned(),
     }

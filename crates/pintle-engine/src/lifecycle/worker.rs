@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pintle_authz::{MASTERS, RuleBook, User};
-use pintle_model::{GroupResource, Object, ObjectKey, OwnerReference, Timestamp};
+use pintle_model::{GroupResource, Manner, Object, ObjectKey, OwnerReference, Timestamp};
 use pintle_rules::{
     Conduct, DeleteOptions, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
     MetadataMode, Patch, PatchError, PatchFormat, PatchRoot, Precondition, Propagation,
@@ -250,6 +250,7 @@ const CONDUCT: Conduct = Conduct {
     metadata: MetadataMode::NamedOnly,
     unknown_fields: FieldValidation::Ignore,
     keeps_conditions: true,
+    patches_are: Manner::Replaced,
 };
 
 impl Engine {

@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pintle_model::{Change, GroupResource, Json, Object, ObjectKey, Put, Revision, Timestamp, Uid};
+use pintle_model::{
+    Change, GroupResource, Json, Manner, Object, ObjectKey, Put, Revision, Timestamp, Uid,
+};
 use pintle_store::{
     Answer, Committed, Compacted, Event, HistoryLimits, ListQuery, MemoryStore, Page, Store,
     StoreError, StoreInfo, Tail, TailQuery,
@@ -87,7 +89,8 @@ impl Double {
         let metadata = Arc::clone(&before.metadata);
         let put = Put::Main { metadata, body, status: None };
         let (key, expect) = (before.key.clone(), Some(before.revision));
-        let won = self.memory.commit(vec![Change { key, expect, put, at: Timestamp(0) }]).await;
+        let (at, manner) = (Timestamp(0), Manner::Replaced);
+        let won = self.memory.commit(vec![Change { key, expect, put, at, manner }]).await;
         assert!(matches!(won, Ok(Committed::At(_))));
     }
 

@@ -10,7 +10,7 @@ use pintle_engine::{
     Selection, Served, Setup, Start, Watch, WatchEvent, Watcher, Write, Written,
 };
 use pintle_model::{
-    FieldSelector, GroupResource, LabelSelector, Object, ObjectKey, Revision, Timestamp,
+    FieldSelector, GroupResource, LabelSelector, Manner, Object, ObjectKey, Revision, Timestamp,
 };
 use pintle_rules::{
     Conduct, DeleteOptions, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
@@ -327,6 +327,7 @@ const CONDUCT: Conduct = Conduct {
     metadata: MetadataMode::NamedOnly,
     unknown_fields: FieldValidation::Warn,
     keeps_conditions: true,
+    patches_are: Manner::Patched,
 };
 
 pub(crate) fn master() -> Arc<User> {

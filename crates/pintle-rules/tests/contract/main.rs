@@ -17,5 +17,6 @@ mod properties;
 mod replace;
 mod said;
 mod status;
+mod told;
 mod unchanged;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pintle_model::{Object, Put, Revision, Uid};
+use pintle_model::{Manner, Object, Put, Revision, Uid};
 use pintle_rules::{
     ApplyConditions, ConditionEdit, Conduct, ConflictScope, DeleteOptions, Document, Edit,
     FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat, PatchRoot,
@@ -286,6 +286,7 @@ fn conduct() -> impl Strategy<Value = Conduct> {
                 _ => FieldValidation::Strict,
             },
             keeps_conditions,
+            patches_are: Manner::Patched,
         },
     )
 }

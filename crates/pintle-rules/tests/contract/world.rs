@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pintle_model::{Change, Object, ObjectKey, Revision, Timestamp, Uid};
+use pintle_model::{Change, Manner, Object, ObjectKey, Revision, Timestamp, Uid};
 use pintle_rules::{
     ApplyConditions, ConditionEdit, Conduct, Decision, Document, Edit, FieldValidation,
     ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat, PatchRoot, Precondition, Refusal,
@@ -126,6 +126,7 @@ pub(crate) const REST: Conduct = Conduct {
     metadata: MetadataMode::NamedOnly,
     unknown_fields: FieldValidation::Warn,
     keeps_conditions: true,
+    patches_are: Manner::Patched,
 };
 
 /// What the Kubernetes door does.
@@ -134,6 +135,7 @@ pub(crate) const KUBE: Conduct = Conduct {
     metadata: MetadataMode::Whole,
     unknown_fields: FieldValidation::Warn,
     keeps_conditions: false,
+    patches_are: Manner::Patched,
 };
 
 pub(crate) fn main(edit: Edit) -> Intent {

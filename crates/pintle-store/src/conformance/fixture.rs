@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pintle_model::{
-    Change, ConditionLedger, Generation, GroupResource, Json, LedgerEntry, Metadata, Object,
-    ObjectKey, Put, StatusPut, Timestamp, Uid,
+    Change, ConditionLedger, Flips, Generation, GroupResource, Json, LedgerEntry, Manner, Metadata,
+    Object, ObjectKey, Put, StatusPut, Timestamp, Uid,
 };
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub fn key(name: &str) -> ObjectKey {
 /// A change that was decided one second into the epoch.
 pub fn change(key: &ObjectKey, expect: Option<&Object>, put: Put) -> Change {
     let expect = expect.map(|object| object.revision);
-    Change { key: key.clone(), expect, put, at: Timestamp(1_000_000) }
+    Change { key: key.clone(), expect, put, at: Timestamp(1_000_000), manner: Manner::Replaced }
 }
 
 /// The creation of an object whose body and uid tell its name.
@@ -86,6 +86,7 @@ pub(super) fn status(text: &str) -> StatusPut {
     StatusPut {
         status: Some(Json::from_value(&json!({"phase": text}))),
         ledger: Some(Arc::new(ledger)),
+        flips: Flips::default(),
     }
 }
 

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pintle_model::{Change, GroupResource, Object, ObjectKey, Revision, Timestamp};
+use pintle_model::{
+    Change, Flips, GroupResource, Manner, Object, ObjectKey, Put, Revision, StatusPut, Timestamp,
+};
 
 use super::Backend;
 use super::fixture::{
-    commit, commit_one, created, device, key, put_body, put_labels, put_status, removal,
+    change, commit, commit_one, created, device, key, put_body, put_labels, put_status, removal,
+    status,
 };
 use crate::{Event, HistoryLimits, Store, StoreError, Tail, TailQuery};
 
@@ -91,6 +94,29 @@ pub async fn tails_say_what_was_replaced(backend: &dyn Backend) {
     let before: Vec<_> = events.iter().map(|event| event.before.as_ref()).collect();
     let expected = [None, Some(&made), Some(&noted), Some(&labelled), Some(&edited), None];
     assert_eq!(before, expected);
+}
+
+pub async fn tails_say_how_a_write_was_asked_for(backend: &dyn Backend) {
+    let store = backend.open(HistoryLimits::default());
+    let mut object = commit_one(&*store, created(&key("a"))).await;
+    let flip = |before: Option<&str>| {
+        let before = [("Ready".to_owned(), before.map(str::to_owned))];
+        Flips { before: before.into() }
+    };
+    let asked = [
+        (Manner::Patched, Flips::default()),
+        (Manner::Replaced, flip(None)),
+        (Manner::Patched, flip(Some("True"))),
+    ];
+    for (manner, flips) in &asked {
+        let put = StatusPut { flips: flips.clone(), ..status(&object.revision.to_string()) };
+        let change =
+            Change { manner: *manner, ..change(&object.key, Some(&object), Put::Status(put)) };
+        object = commit_one(&*store, change).await;
+    }
+    let events = whole_tail(&*store, after(1)).await;
+    let found: Vec<_> = events.iter().map(|event| (event.manner, event.flips.clone())).collect();
+    assert_eq!(found, asked);
 }
 
 pub async fn tails_refuse_what_they_cannot_show(backend: &dyn Backend) {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pintle_model::{
-    Change, GroupResource, Json, Object, ObjectKey, Put, Revision, StatusPut, Timestamp,
+    Change, Flips, GroupResource, Json, Manner, Object, ObjectKey, Put, Revision, StatusPut,
+    Timestamp,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -62,8 +63,16 @@ pub fn wish() -> impl Strategy<Value = Wish> {
 struct Model {
     /// The objects as they were at each revision, from zero on.
     shown: Vec<BTreeMap<ObjectKey, Object>>,
-    /// What each revision wrote, and whether it was a removal.
-    written: Vec<(Object, bool)>,
+    /// What each revision wrote.
+    written: Vec<Written>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Written {
+    object: Object,
+    removed: bool,
+    manner: Manner,
+    flips: Flips,
 }
 
 impl Model {
@@ -99,7 +108,8 @@ impl Model {
             now.insert(change.key.clone(), object.clone());
         }
         self.shown.push(now);
-        self.written.push((object, removed));
+        let flips = change.put.flips().cloned().unwrap_or_default();
+        self.written.push(Written { object, removed, manner: change.manner, flips });
     }
 }
 
@@ -134,7 +144,7 @@ fn write_lanes(object: &mut Object, put: &Put, revision: Revision) {
     if let Some(body) = body {
         (object.body, object.body_revision) = (body.clone(), revision);
     }
-    if let Some(StatusPut { status, ledger }) = put_status {
+    if let Some(StatusPut { status, ledger, flips: _ }) = put_status {
         object.status.clone_from(status);
         object.ledger.clone_from(ledger);
         object.status_revision = revision;
@@ -161,7 +171,15 @@ impl Wish {
         let expect = current.map(|object| Revision(object.revision.0 - self.behind));
         let expect = expect.filter(|_| !(creates && self.behind == 0));
         let at = Timestamp(i64::from(self.text) * 1_000);
-        Change { key: self.key(), expect, put: self.put(current), at }
+        let manner = if self.text.is_multiple_of(2) { Manner::Replaced } else { Manner::Patched };
+        Change { key: self.key(), expect, put: self.put(current), at, manner }
+    }
+
+    /// Every third write turns a condition over.
+    fn flips(&self) -> Flips {
+        let before = Some(self.text.to_string()).filter(|_| self.text.is_multiple_of(2));
+        let flip = self.text.is_multiple_of(3).then(|| ("Ready".to_owned(), before));
+        Flips { before: flip.into_iter().collect() }
     }
 
     fn put(&self, current: Option<&Object>) -> Put {
@@ -183,8 +201,10 @@ impl Wish {
             What::BodyAndStatus => {
                 Put::Main { metadata: labelled(), body: Some(body), status: Some(status(&text)) }
             }
-            What::Status => Put::Status(status(&text)),
-            What::ClearStatus => Put::Status(StatusPut { status: None, ledger: None }),
+            What::Status => Put::Status(StatusPut { flips: self.flips(), ..status(&text) }),
+            What::ClearStatus => {
+                Put::Status(StatusPut { status: None, ledger: None, flips: self.flips() })
+            }
             What::Delete => Put::Delete,
         }
     }
@@ -216,7 +236,7 @@ async fn check(store: &dyn Store, commits: &[Vec<Wish>]) {
         match store.commit(changes).await.unwrap() {
             Committed::At(versions) => {
                 assert_eq!(expected, None);
-                let written = model.written.iter().skip(first).map(|(object, _)| object);
+                let written = model.written.iter().skip(first).map(|written| &written.object);
                 assert!(versions.iter().map(|version| &**version).eq(written), "{versions:?}");
             }
             Committed::Lost { index, theirs } => {
@@ -250,8 +270,13 @@ async fn check_lists(store: &dyn Store, model: &Model) {
 async fn check_tails(store: &dyn Store, model: &Model) {
     let everything = TailQuery { resource: None, after: Revision::ZERO, limit: 7 };
     let events = whole_tail(store, everything).await;
-    let found = events.iter().map(|event| (&*event.object, event.removed));
-    assert!(found.eq(model.written.iter().map(|(object, removed)| (object, *removed))));
+    let found = events.iter().map(|event| Written {
+        object: Object::clone(&event.object),
+        removed: event.removed,
+        manner: event.manner,
+        flips: event.flips.clone(),
+    });
+    assert!(found.eq(model.written.iter().cloned()));
     for (event, before) in events.iter().zip(&model.shown) {
         assert_eq!(event.before.as_deref(), before.get(&event.object.key));
     }

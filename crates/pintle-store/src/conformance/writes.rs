@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pintle_model::{GroupResource, Json, ObjectKey, Put, Revision, StatusPut};
+use pintle_model::{Flips, GroupResource, Json, ObjectKey, Put, Revision, StatusPut};
 use serde_json::json;
 
 use super::Backend;
@@ -117,7 +117,7 @@ pub async fn a_status_write_leaves_the_rest_alone(backend: &dyn Backend) {
     };
     assert_eq!(*noted, expected);
 
-    let cleared = Put::Status(StatusPut { status: None, ledger: None });
+    let cleared = Put::Status(StatusPut { status: None, ledger: None, flips: Flips::default() });
     let cleared = commit_one(&*store, change(&key("a"), Some(&noted), cleared)).await;
     let (revision, status_revision) = (Revision(3), Revision(3));
     assert_eq!(*cleared, pintle_model::Object { revision, status_revision, ..(*made).clone() });
