@@ -258,6 +258,11 @@ impl Shared {
         self.followed.send_replace(revision);
     }
 
+    /// How far catalog and rules have followed the log, and a wake-up whenever they go on.
+    pub(crate) fn follow(&self) -> watch::Receiver<Revision> {
+        self.followed.subscribe()
+    }
+
     pub(crate) fn now(&self) -> pintle_model::Timestamp {
         self.clock.now()
     }

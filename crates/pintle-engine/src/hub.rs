@@ -56,6 +56,11 @@ impl Hub {
         Ok((seat, self.published.subscribe()))
     }
 
+    /// The wake-ups alone, for a reader of the server's own.
+    pub(crate) fn listen(&self) -> watch::Receiver<Revision> {
+        self.published.subscribe()
+    }
+
     /// Passes on that the store has grown, until the store is gone.
     pub(crate) async fn publish(self: Arc<Self>, mut head: watch::Receiver<Revision>) {
         while head.changed().await.is_ok() {

@@ -123,7 +123,7 @@ impl Engine {
     }
 
     /// Whether history after `revision` can be read.
-    async fn check_history(&self, revision: Revision) -> Result<(), Refusal> {
+    pub(crate) async fn check_history(&self, revision: Revision) -> Result<(), Refusal> {
         let newest = self.newest();
         if revision > newest {
             return Err(Refusal::FromTheFuture { asked: revision, newest });
