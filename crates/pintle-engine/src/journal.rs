@@ -242,3 +242,15 @@ impl Entry {
         &self.event.flips
     }
 }
+
+impl Action {
+    /// As events have it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Patched => "patched",
+            Self::Deleted => "deleted",
+        }
+    }
+}

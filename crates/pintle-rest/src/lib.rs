@@ -8,7 +8,6 @@
 mod api;
 mod query;
 mod read;
-mod render;
 mod reply;
 mod route;
 mod shape;

@@ -7,13 +7,13 @@ use http::header::{ACCEPT, ETAG, IF_MATCH, IF_NONE_MATCH, LINK};
 use http::{HeaderName, Response, StatusCode};
 use pintle_authz::{Forbidden, Granted, Reach, Subresource, Verb};
 use pintle_engine::{Get, List, Listed, Refusal, Selection, Served};
+use pintle_events::document::{View, write_object};
 use pintle_http::{Body, EntityTags, Subject};
 use pintle_model::Object;
 use pintle_rules::{Conflict, Refusal as RulesRefusal};
 use pintle_schema::Version;
 
 use crate::api::Call;
-use crate::render::{View, write_object};
 use crate::reply::{self, Failure, Refused, json_bytes, object_response};
 use crate::token::ContinueToken;
 

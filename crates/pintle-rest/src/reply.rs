@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use pintle_authz::PathForbidden;
 use pintle_engine::{Engine, Refusal, Served};
+use pintle_events::document::{self, View};
 use pintle_http::{
     Answer, Body, BodyError, ForeignHost, InvalidEntityTag, Lapsed, NotOneHost, Reason, Subject,
     Unauthenticated, answer,
@@ -18,8 +19,6 @@ use pintle_model::{GroupResource, InvalidRevision, InvalidSelector, Object};
 use pintle_rules::{Conflict, Refusal as RulesRefusal};
 use pintle_schema::Version;
 use serde_json::{Map, Value, json};
-
-use crate::render::{self, View};
 
 /// A page of the door's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +109,7 @@ pub(crate) fn object_response(
     object: &Object,
     view: View,
 ) -> Response<Body> {
-    let mut response = json_bytes(status, render::object(served, version, object, view));
+    let mut response = json_bytes(status, document::object(served, version, object, view));
     set_entity_tag(&mut response, object);
     response
 }

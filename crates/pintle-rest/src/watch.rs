@@ -11,6 +11,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, Response};
 use pintle_authz::{Granted, Verb};
 use pintle_engine::{Refusal, Served, Start, Watch, WatchEvent, Watcher};
+use pintle_events::document::{View, write_object};
 use pintle_http::{Body, Lapse, Lapsed, Subject};
 use pintle_model::{Object, Revision};
 use pintle_schema::Version;
@@ -18,7 +19,6 @@ use serde_json::json;
 
 use crate::api::{Call, RestDoor};
 use crate::read::accepts;
-use crate::render::{View, write_object};
 use crate::reply::{self, Failure, failure_object};
 
 /// How events are written.

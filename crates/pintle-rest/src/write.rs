@@ -8,6 +8,7 @@ use http::{HeaderName, Response, StatusCode};
 use hyper::body::Incoming;
 use pintle_authz::{Ask, Granted, Reach, RefineError, Subresource, Verb};
 use pintle_engine::{Refusal, Write, Written, ask_for};
+use pintle_events::document::{self, View};
 use pintle_http::{Body, EntityTags, manager_of, read_body};
 use pintle_model::{Manner, Object, ObjectKey, ObjectName, Revision, Uid};
 use pintle_rules::{
@@ -18,7 +19,6 @@ use serde_json::{Map, Value, json};
 
 use crate::api::Call;
 use crate::query::propagation;
-use crate::render::{self, View};
 use crate::reply::{self, Failure, Refused, message, object_response, warn};
 use crate::shape::{self, Shaped};
 
@@ -545,7 +545,7 @@ fn current_for_caller(call: &Call<'_>, refusal: &Refusal) -> Option<Bytes> {
     let object = &conflict.object;
     let view = view(call, object);
     (wants && view == View::Whole)
-        .then(|| render::object(&call.served, &call.version, object, view))
+        .then(|| document::object(&call.served, &call.version, object, view))
 }
 
 /// How much of an object the caller sees in an answer.

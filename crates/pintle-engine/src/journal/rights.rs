@@ -40,7 +40,7 @@ impl Rights {
         let mut rights = Self { user, namespace, rules, reach, answers, changed };
         rights.reach = rights.reach(shared);
         if rights.reach.is_empty() {
-            let anything = rights.ask(GroupResource::from_text("*"), rights.namespace.clone());
+            let anything = ask(GroupResource::from_text("*"), rights.namespace.clone());
             rights.rules.grant(&rights.user, anything)?;
         }
         Ok(rights)
@@ -72,7 +72,7 @@ impl Rights {
             Reach::Namespaces(namespaces) => namespaces.into_iter().map(Some).collect(),
         };
         for place in places {
-            self.rules.grant(&self.user, self.ask(resource.clone(), place))?;
+            self.rules.grant(&self.user, ask(resource.clone(), place))?;
         }
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Rights {
             return *answer;
         }
         let namespace = key.namespace().map(Arc::from);
-        let answer = self.rules.allows(&self.user, &self.ask(key.resource.clone(), namespace));
+        let answer = self.rules.allows(&self.user, &ask(key.resource.clone(), namespace));
         if self.answers.len() >= ANSWERS_MAX {
             self.answers.clear();
         }
@@ -116,14 +116,14 @@ impl Rights {
             return self.rules.namespaces(&self.user, &Verb::Watch, resource, None);
         };
         let here = Some(Arc::clone(namespace));
-        if self.rules.allows(&self.user, &self.ask(resource.clone(), here)) {
+        if self.rules.allows(&self.user, &ask(resource.clone(), here)) {
             Reach::Namespaces(vec![Arc::clone(namespace)])
         } else {
             Reach::Nowhere
         }
     }
+}
 
-    fn ask(&self, resource: GroupResource, namespace: Option<Arc<str>>) -> Ask {
-        Ask { verb: Verb::Watch, resource, subresource: None, namespace, name: None }
-    }
+fn ask(resource: GroupResource, namespace: Option<Arc<str>>) -> Ask {
+    Ask { verb: Verb::Watch, resource, subresource: None, namespace, name: None }
 }

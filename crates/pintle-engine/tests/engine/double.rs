@@ -94,6 +94,17 @@ impl Double {
         assert!(matches!(won, Ok(Committed::At(_))));
     }
 
+    /// Removes an object past the engine, which hears of it from the log alone.
+    pub(crate) async fn commit_removal(&self, key: &ObjectKey) -> Revision {
+        let expect = self.memory.peek(key).map(|object| object.revision);
+        let (put, at, manner) = (Put::Delete, Timestamp(0), Manner::Replaced);
+        let key = key.clone();
+        match self.memory.commit(vec![Change { key, expect, put, at, manner }]).await {
+            Ok(Committed::At(objects)) => objects[0].revision,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn next_fate(&self, changes: &[Change]) -> Option<Fate> {
         if !changes.iter().any(|change| change.key.resource == self.fated) {
             return None;

@@ -8,6 +8,7 @@ mod double;
 mod faults;
 mod garbage;
 mod hook;
+mod journal;
 mod namespaces;
 mod reads;
 mod rights;

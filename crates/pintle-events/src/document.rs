@@ -1,4 +1,5 @@
-//! An object as this door shows it: spliced together from its lanes, which are JSON text already.
+//! An object as the REST door and events show it: spliced together from its lanes, which are JSON
+//! text already.
 
 use std::fmt::Write as _;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 /// How much of an object a caller sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum View {
+pub enum View {
     /// All of it.
     Whole,
     /// Metadata and status: for callers who may write status and not read the object.
@@ -18,14 +19,14 @@ pub(crate) enum View {
 }
 
 /// One object as one JSON document.
-pub(crate) fn object(served: &Served, version: &Version, object: &Object, view: View) -> Bytes {
+pub fn object(served: &Served, version: &Version, object: &Object, view: View) -> Bytes {
     let mut out = String::with_capacity(object.size() + 640);
     write_object(&mut out, served, version, object, view);
     out.into()
 }
 
 /// Appends one object.
-pub(crate) fn write_object(
+pub fn write_object(
     out: &mut String,
     served: &Served,
     version: &Version,
