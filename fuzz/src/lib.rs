@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use pintle_model::{
-    FieldPath, FieldSelector, Json, LabelSelector, Object, ObjectKey, Put, Revision, Timestamp,
-    Uid, json as text,
+    FieldPath, FieldSelector, Json, LabelSelector, Manner, Object, ObjectKey, Put, Revision,
+    Timestamp, Uid, json as text,
 };
 use pintle_rules::{
     Conduct, Document, Edit, FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch,
@@ -119,6 +119,7 @@ pub fn decide(data: &[u8]) {
         metadata: MetadataMode::NamedOnly,
         unknown_fields: FieldValidation::Warn,
         keeps_conditions,
+        patches_are: Manner::Patched,
     };
     let precondition = Precondition::default();
     let intent =

@@ -169,7 +169,8 @@ impl Journal {
             if self.shows(&event)
                 && let Some(served) = self.kinds.of(&event, &self.shared).await?
             {
-                entries.push(Entry { event, served });
+                let entry = Entry { event, served };
+                entries.extend(Some(entry).filter(|entry| self.hook_lets(entry)));
             }
         }
         self.cursor = up_to;
@@ -180,6 +181,14 @@ impl Journal {
         let key = &event.object.key;
         let here = self.namespace.as_deref().is_none_or(|here| key.namespace() == Some(here));
         here && self.rights.as_mut().is_none_or(|rights| rights.allow(key))
+    }
+
+    /// Whether the program lets a caller see the object.
+    fn hook_lets(&self, entry: &Entry) -> bool {
+        let (Some(hook), Some(rights)) = (self.shared.hook.as_deref(), &self.rights) else {
+            return true;
+        };
+        hook.can_watch(rights.user(), &entry.object()).is_ok()
     }
 
     /// Waits for a change of the log, of rights, or for the end.

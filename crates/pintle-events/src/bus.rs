@@ -206,7 +206,7 @@ struct Made {
 #[derive(Debug)]
 enum Kept {
     Small(Arc<[Arc<CloudEvent>]>),
-    Large(Weak<[Arc<CloudEvent>]>),
+    Large(Vec<Weak<CloudEvent>>),
 }
 
 impl Default for Recent {
@@ -225,14 +225,15 @@ impl Recent {
         let (revision, served) = (entry.revision(), entry.served());
         let index = usize::try_from(revision.0 % RECENT_MAX as u64).unwrap_or(0);
         let Some(slot) = self.slots.get(index) else { return make() };
-        if let Some(found) = slot.load().as_deref()
-            && found.revision == revision
-            && Arc::ptr_eq(&found.served, served)
-            && let Some(events) = found.events.get()
-        {
-            return events;
-        }
-        let events = make();
+        let known = slot.load();
+        let known = known
+            .as_deref()
+            .filter(|known| known.revision == revision && Arc::ptr_eq(&known.served, served));
+        let events = match known.map(|known| &known.events) {
+            Some(Kept::Small(events)) => return Arc::clone(events),
+            Some(Kept::Large(kept)) => alive(kept, &make()),
+            None => make(),
+        };
         let kept = Kept::of(&events, entry.stored().size());
         slot.store(Some(Arc::new(Made { revision, served: Arc::clone(served), events: kept })));
         events
@@ -244,14 +245,13 @@ impl Kept {
         if bytes <= KEPT_BYTES_MAX {
             Self::Small(Arc::clone(events))
         } else {
-            Self::Large(Arc::downgrade(events))
+            Self::Large(events.iter().map(Arc::downgrade).collect())
         }
     }
+}
 
-    fn get(&self) -> Option<Arc<[Arc<CloudEvent>]>> {
-        match self {
-            Self::Small(events) => Some(Arc::clone(events)),
-            Self::Large(events) => events.upgrade(),
-        }
-    }
+/// The events that were made just now; those that somebody is being told are the same for everybody.
+fn alive(kept: &[Weak<CloudEvent>], made: &[Arc<CloudEvent>]) -> Arc<[Arc<CloudEvent>]> {
+    let both = kept.iter().zip(made);
+    both.map(|(kept, made)| kept.upgrade().unwrap_or_else(|| Arc::clone(made))).collect()
 }

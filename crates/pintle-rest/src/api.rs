@@ -10,6 +10,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use pintle_authz::Verb;
 use pintle_engine::{Engine, Served};
+use pintle_events::Bus;
 use pintle_http::{Authenticators, Body, Caller, Door, check_host, check_local};
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
@@ -18,7 +19,7 @@ use crate::query::Query;
 use crate::reply::{Failure, Page, answer_failure};
 use crate::route::{Place, Route};
 use crate::watch::EventCache;
-use crate::{read, reply, watch, write};
+use crate::{events, read, reply, watch, write};
 
 /// What the REST door can be told.
 #[derive(Debug, Clone)]
@@ -52,13 +53,14 @@ impl Default for RestSettings {
 pub struct RestDoor {
     pub(crate) engine: Arc<Engine>,
     pub(crate) settings: RestSettings,
+    pub(crate) bus: Arc<Bus>,
     pub(crate) events: EventCache,
 }
 
 impl RestDoor {
-    /// A door over this engine.
-    pub fn new(engine: Arc<Engine>, settings: RestSettings) -> Arc<Self> {
-        Arc::new(Self { engine, settings, events: EventCache::default() })
+    /// A door over this engine, with events from its bus.
+    pub fn new(engine: Arc<Engine>, bus: Arc<Bus>, settings: RestSettings) -> Arc<Self> {
+        Arc::new(Self { engine, settings, bus, events: EventCache::default() })
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
@@ -90,8 +92,10 @@ impl RestDoor {
             self.check_page(parts, page).await?;
             return reply::fixed(&self.engine, page, &parts.method);
         }
-        let Route::Resource { name, place } = route else { return Err(Failure::NoSuchPath) };
         let caller = self.settings.authentication.identify(parts).await?;
+        let Route::Resource { name, place } = route else {
+            return events::events(&self, parts, caller).await;
+        };
         let stranger = caller.user.is_anonymous() && self.settings.authentication.asks();
         let answered = self.on_resource(parts, body, caller, &name, place).await;
         answered.map_err(|failure| {

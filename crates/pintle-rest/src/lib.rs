@@ -6,6 +6,7 @@
 //! no kind has code of its own here.
 
 mod api;
+mod events;
 mod query;
 mod read;
 mod reply;

@@ -34,15 +34,8 @@ impl Query {
     /// misspelt must not silently select everything.
     pub(crate) fn parse(text: Option<&str>) -> Result<Self, Failure> {
         let mut query = Self::default();
-        let mut seen: Vec<String> = Vec::new();
-        for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (name, value) = (decode(name)?, decode(value)?);
-            if seen.contains(&name) {
-                return Err(bad(&name, &value, "stands twice"));
-            }
+        for (name, value) in pairs(text)? {
             query.set(&name, value)?;
-            seen.push(name);
         }
         Ok(query)
     }
@@ -72,6 +65,20 @@ impl Query {
         }
         Ok(())
     }
+}
+
+/// The parameters of a query, none of them twice.
+pub(crate) fn pairs(text: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decode(name)?, decode(value)?);
+        if pairs.iter().any(|(seen, _)| *seen == name) {
+            return Err(bad(&name, &value, "stands twice"));
+        }
+        pairs.push((name, value));
+    }
+    Ok(pairs)
 }
 
 const VALIDATIONS: [(&str, FieldValidation); 3] = [
@@ -113,7 +120,7 @@ fn flag(name: &str, value: &str) -> Result<bool, Failure> {
 }
 
 /// Zero means no limit, as upstream.
-fn number<T: std::str::FromStr + PartialEq + Default>(
+pub(crate) fn number<T: std::str::FromStr + PartialEq + Default>(
     name: &str,
     value: &str,
 ) -> Result<Option<T>, Failure> {
@@ -129,7 +136,8 @@ fn decode(text: &str) -> Result<String, Failure> {
     })
 }
 
-fn bad(name: &str, value: &str, problem: &str) -> Failure {
+/// A parameter that cannot be used.
+pub(crate) fn bad(name: &str, value: &str, problem: &str) -> Failure {
     let (name, value): (String, String) =
         (name.chars().take(64).collect(), value.chars().take(64).collect());
     Failure::bad_request(format!("query parameter {name:?} (value {value:?}) {problem}"))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ETAG, IF_MATCH, IF_NONE_MATCH, LINK};
-use http::{HeaderName, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use pintle_authz::{Forbidden, Granted, Reach, Subresource, Verb};
 use pintle_engine::{Get, List, Listed, Refusal, Selection, Served};
 use pintle_events::document::{View, write_object};
@@ -237,8 +237,8 @@ impl Iterator for Pieces {
 }
 
 /// Whether the caller asks for a media type.
-pub(crate) fn accepts(call: &Call<'_>, media_type: &str) -> bool {
-    let values = call.parts.headers.get_all(ACCEPT).iter();
+pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let values = headers.get_all(ACCEPT).iter();
     values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use pintle_authz::PathForbidden;
 use pintle_engine::{Engine, Refusal, Served};
 use pintle_events::document::{self, View};
+use pintle_events::{InvalidCursor, InvalidPattern};
 use pintle_http::{
     Answer, Body, BodyError, ForeignHost, InvalidEntityTag, Lapsed, NotOneHost, Reason, Subject,
     Unauthenticated, answer,
@@ -34,8 +35,8 @@ pub(crate) enum Page {
 }
 
 /// The names that are kept.
-const RESERVED: [&str; 9] =
-    ["openapi.json", "docs", "metrics", "events", "graphql", "api", "apis", "version", "openapi"];
+const RESERVED: [&str; 8] =
+    ["openapi.json", "docs", "metrics", "graphql", "api", "apis", "version", "openapi"];
 
 impl Page {
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -237,6 +238,12 @@ pub(crate) struct Refused {
 }
 
 impl Failure {
+    /// A refusal of something that is about no one resource.
+    pub(crate) fn of(refusal: Refusal, subject: Subject) -> Self {
+        let (by_header, current, searched) = (false, None, None);
+        Self::Refused(Box::new(Refused { refusal, subject, by_header, current, searched }))
+    }
+
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::BadRequest { message: message.into() }
     }
@@ -486,6 +493,18 @@ impl From<BodyError> for Failure {
 
 impl From<InvalidSelector> for Failure {
     fn from(error: InvalidSelector) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<InvalidPattern> for Failure {
+    fn from(error: InvalidPattern) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<InvalidCursor> for Failure {
+    fn from(error: InvalidCursor) -> Self {
         Self::bad_request(error.to_string())
     }
 }

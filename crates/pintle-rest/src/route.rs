@@ -9,6 +9,8 @@ use crate::reply::{Failure, Page};
 pub(crate) enum Route {
     /// A page of the door's own. Those win over kinds of the same name.
     Fixed(Page),
+    /// Lifecycle events, of all kinds that a caller may watch.
+    Events,
     /// Something of a kind.
     Resource {
         /// `devices` or `devices.infra.example.io`.
@@ -55,6 +57,9 @@ impl Route {
         let mut segments = segments.into_iter();
         let Some(name) = segments.next() else { return Err(Failure::NoSuchPath) };
         let rest: Vec<String> = segments.collect();
+        if name == "events" {
+            return if rest.is_empty() { Ok(Self::Events) } else { Err(Failure::NoSuchPath) };
+        }
         if let Some(page) = Page::named(&name) {
             return if rest.is_empty() { Ok(Self::Fixed(page)) } else { Err(Failure::NoSuchPath) };
         }
@@ -125,6 +130,9 @@ mod tests {
             ("/devices/%ff", None),
             ("/healthz", Some(Route::Fixed(Page::Healthz))),
             ("/healthz/x", None),
+            ("/events", Some(Route::Events)),
+            ("/events/x", None),
+            ("/events.core", resource("events.core", Place::Collection)),
         ];
         for (path, expected) in cases {
             assert_eq!(Route::parse(path).ok(), expected, "{path}");

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderName, Response};
+use http::{HeaderMap, HeaderName, Response};
 use pintle_authz::{Granted, Verb};
 use pintle_engine::{Refusal, Served, Start, Watch, WatchEvent, Watcher};
 use pintle_events::document::{View, write_object};
@@ -23,22 +23,18 @@ use crate::reply::{self, Failure, failure_object};
 
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
+pub(crate) enum Framing {
     /// `text/event-stream` (HTML, section 9.2).
     ServerSentEvents,
     /// `application/x-ndjson`.
     Lines,
 }
 
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Opens a watch.
 pub(crate) async fn watch(door: &Arc<RestDoor>, call: Call<'_>) -> Result<Response<Body>, Failure> {
-    let framing = if accepts(&call, "application/x-ndjson") {
-        Framing::Lines
-    } else {
-        Framing::ServerSentEvents
-    };
+    let framing = Framing::asked_for(&call.parts.headers);
     if call.query.limit.is_some() || call.query.continue_token.is_some() {
         return Err(Failure::bad_request("limit and continue go with a list, not with a watch"));
     }
@@ -57,10 +53,7 @@ pub(crate) async fn watch(door: &Arc<RestDoor>, call: Call<'_>) -> Result<Respon
         framing,
         subject,
     };
-    let ends = call.query.timeout_seconds.map(|seconds| {
-        // Far beyond the life of any connection, and within what a timer can hold.
-        tokio::time::Instant::now() + Duration::from_secs(seconds.min(365 * 24 * 3600))
-    });
+    let ends = end_after(call.query.timeout_seconds);
     let lapse = call.caller.lapse();
     let stream = match call.engine().watch(grants).await {
         Ok(watcher) => Stream::new(writer, Some(watcher), None, lapse, ends),
@@ -84,11 +77,33 @@ fn start(call: &Call<'_>) -> Result<Start, Failure> {
     }
 }
 
+impl Framing {
+    /// How a request wants events written.
+    pub(crate) fn asked_for(headers: &HeaderMap) -> Self {
+        if accepts(headers, "application/x-ndjson") { Self::Lines } else { Self::ServerSentEvents }
+    }
+}
+
+/// When a stream ends that may stay open for so long.
+pub(crate) fn end_after(seconds: Option<u64>) -> Option<tokio::time::Instant> {
+    // Far beyond the life of any connection, and within what a timer can hold.
+    let end = |seconds: u64| Duration::from_secs(seconds.min(365 * 24 * 3600));
+    seconds.map(|seconds| tokio::time::Instant::now() + end(seconds))
+}
+
 fn response(framing: Framing, stream: Stream) -> Response<Body> {
     let pieces = futures_util::stream::unfold(stream, |mut stream| async move {
         let piece = stream.next().await?;
         Some((piece, stream))
     });
+    stream_response(framing, pieces)
+}
+
+/// A response that goes on for as long as there are pieces.
+pub(crate) fn stream_response(
+    framing: Framing,
+    pieces: impl futures_util::Stream<Item = Bytes> + Send + 'static,
+) -> Response<Body> {
     let mut response = Response::new(Body::endless(pieces));
     let media_type = match framing {
         Framing::ServerSentEvents => "text/event-stream",
@@ -282,7 +297,7 @@ fn frame(framing: Framing, kind: &str, id: Option<Revision>, json: &str) -> Byte
 }
 
 /// Events are joined up to so many bytes.
-const PIECE_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const PIECE_BYTES_MAX: usize = 64 * 1024;
 /// So many of the newest events are kept encoded.
 const CACHED_EVENTS: usize = 1_024;
 /// Larger ones are kept only for as long as some watcher is being sent them, so that the cache

@@ -4,6 +4,7 @@
 //! [`ServeConfig`] is the only list of settings. Its fields name the options; the names of keys and
 //! variables follow from those, and all three are read by the same parsers.
 
+mod events;
 mod file;
 mod layers;
 mod values;
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use events::EventConfig;
 pub(crate) use layers::{SETTINGS_FILE_NAME, resolve, with_variable};
 
 /// Reads one environment variable.
@@ -73,6 +75,10 @@ pub struct ServeConfig {
     /// Largest request body that the REST door takes
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = values::body_size)]
     pub body_bytes_max: usize,
+
+    /// What events are called
+    #[command(flatten)]
+    pub events: EventConfig,
 
     /// How log lines look; auto is human on a terminal and json otherwise
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pintle_authz::{Policy, PolicyError};
 use pintle_engine::{Engine, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy};
+use pintle_events::Bus;
 use pintle_http::{Authenticators, ServerLimits};
 use pintle_rest::{RestDoor, RestSettings};
 use pintle_store::{HistoryLimits, MemoryStore, Store};
@@ -170,7 +171,8 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     drop(write!(out, "{}", banner.text()).and_then(|()| out.flush()));
     let authentication = identity.authenticators(mode);
     let _following = identity.follow();
-    let door = RestDoor::new(Arc::clone(&engine), rest_settings(config, authentication));
+    let bus = Bus::new(Arc::clone(&engine), config.events.names());
+    let door = RestDoor::new(Arc::clone(&engine), bus, rest_settings(config, authentication));
     let mut signals = Signals::new()?;
     let stop = {
         let engine = Arc::clone(&engine);

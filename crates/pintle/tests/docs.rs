@@ -32,6 +32,7 @@ macro_rules! pages {
 pages! {
     readme: "README.md",
     rest: "docs/src/rest.md",
+    events: "docs/src/events.md",
     policy: "docs/src/policy.md",
     files: "docs/src/files.md",
     settings: "docs/src/settings.md",

@@ -46,6 +46,10 @@ impl Rights {
         Ok(rights)
     }
 
+    pub(super) fn user(&self) -> &User {
+        &self.user
+    }
+
     /// Looks at the rules again if they have changed. A caller who has lost something is told so by
     /// the end of the journal: what follows would have a gap that nobody could see.
     pub(super) fn look(&mut self, shared: &Shared) -> Result<(), Refusal> {

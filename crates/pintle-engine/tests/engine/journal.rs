@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pintle_engine::{Action, Entry, Journal, Limits, Reader, Reading, Refusal};
 use pintle_model::{GroupResource, ObjectKey, Revision};
-use pintle_store::{HistoryLimits, Store as _};
+use pintle_store::HistoryLimits;
 use serde_json::{Value, json};
 
 use crate::world::{

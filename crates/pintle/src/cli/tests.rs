@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{AuthorizationChoice, LogFormat, StoreChoice};
+use crate::config::{AuthorizationChoice, EventConfig, LogFormat, StoreChoice};
 
 fn parsed(arguments: &[&str]) -> Result<Command, CliError> {
     let arguments = ["pintle"].iter().chain(arguments).map(OsString::from);
@@ -34,6 +34,11 @@ fn what_is_left_out_has_a_default() {
         history_age: Duration::from_mins(5),
         history_bytes_max: 1024 * 1024 * 1024,
         body_bytes_max: 16 * 1024 * 1024,
+        events: EventConfig {
+            event_type_prefix: "pintle".to_owned(),
+            condition_event_prefix: None,
+            event_source: "pintle".to_owned(),
+        },
         log_format: LogFormat::Auto,
     };
     assert_eq!(config, expected);
@@ -64,6 +69,12 @@ fn every_option_is_read() {
         "2MB",
         "--body-bytes-max",
         "1MiB",
+        "--event-type-prefix",
+        "a.b",
+        "--condition-event-prefix",
+        "c",
+        "--event-source",
+        "s",
         "--log-format",
         "json",
         "--",
@@ -82,6 +93,11 @@ fn every_option_is_read() {
         history_age: Duration::from_hours(1),
         history_bytes_max: 2_000_000,
         body_bytes_max: 1024 * 1024,
+        events: EventConfig {
+            event_type_prefix: "a.b".to_owned(),
+            condition_event_prefix: Some("c".to_owned()),
+            event_source: "s".to_owned(),
+        },
         log_format: LogFormat::Json,
     };
     assert_eq!(config, expected);

@@ -80,7 +80,8 @@ fn every_setting_can_stand_in_the_file() {
     let directory = directory(
         "# settings\nlisten: '[::1]:1'\ndata-dir: data\nstore: memory\npolicy: p\ntokens: ../t\n\
          authorization: none\nrequire-status-precondition: yes\nhistory-age: 10m\n\
-         history-bytes-max: 1_000_000\nbody-bytes-max: 2048\nlog-format: human\n",
+         history-bytes-max: 1_000_000\nbody-bytes-max: 2048\nlog-format: human\n\
+         event-type-prefix: a\ncondition-event-prefix: b\nevent-source: c\n",
     );
     let at = |name: &str| directory.path().join(name);
     let expected = ServeConfig {
@@ -96,6 +97,11 @@ fn every_setting_can_stand_in_the_file() {
         history_age: Duration::from_mins(10),
         history_bytes_max: 1_000_000,
         body_bytes_max: 2048,
+        events: EventConfig {
+            event_type_prefix: "a".to_owned(),
+            condition_event_prefix: Some("b".to_owned()),
+            event_source: "c".to_owned(),
+        },
         log_format: LogFormat::Human,
     };
     assert_eq!(resolved(directory.path(), &[], &[]).unwrap(), expected);
@@ -131,7 +137,8 @@ fn what_is_wrong_in_the_file_is_named_with_line_and_key() {
             "\nlistn: x\n",
             "pintle.yaml, line 2: unknown key \"listn\"; the keys are listen, data-dir, store, \
              policy, tokens, authorization, require-status-precondition, history-age, \
-             history-bytes-max, body-bytes-max, log-format",
+             history-bytes-max, body-bytes-max, event-type-prefix, condition-event-prefix, \
+             event-source, log-format",
         ),
         (
             "store: memory\nlisten: 8080\n",
