@@ -250,7 +250,8 @@ impl Kept {
     }
 }
 
-/// The events that were made just now; those that somebody is being told are the same for everybody.
+/// The events that were made just now; those that somebody is being told are the same for
+/// everybody.
 fn alive(kept: &[Weak<CloudEvent>], made: &[Arc<CloudEvent>]) -> Arc<[Arc<CloudEvent>]> {
     let both = kept.iter().zip(made);
     both.map(|(kept, made)| kept.upgrade().unwrap_or_else(|| Arc::clone(made))).collect()

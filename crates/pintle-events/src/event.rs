@@ -1,8 +1,8 @@
 //! One event of CloudEvents 1.0, made from one write of the journal.
 //!
 //! A write makes a lifecycle event, and after it one event for each condition that it turned over,
-//! in the order of their types. All of them follow from the entry in the log alone, so that they are
-//! the same whenever somebody reads it, ids included.
+//! in the order of their types. All of them follow from the entry in the log alone, so that they
+//! are the same whenever somebody reads it, ids included.
 
 use std::fmt::Write as _;
 use std::ops::Range;

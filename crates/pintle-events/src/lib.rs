@@ -16,7 +16,8 @@
 //! }
 //!
 //! let bus = Bus::new(engine, Names::new("io.fabrica", None, "fabrica-api")?);
-//! let mut devices = bus.subscribe(Pattern::parse("io.fabrica.device.*")?, Some(kept)).await.unwrap();
+//! let types = Pattern::parse("io.fabrica.device.*")?;
+//! let mut devices = bus.subscribe(types, Some(kept)).await.unwrap();
 //! while let Ok(event) = devices.next().await {
 //!     let device: Device = event.resource_as()?;
 //!     println!("{} {}: {}", event.event_type(), event.id(), device.status);

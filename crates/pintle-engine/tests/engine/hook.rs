@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pintle_authz::{Policy, User};
-use pintle_engine::{Denied, Get, Hook, Refusal, Start, Watch, Write};
+use pintle_engine::{Denied, Get, Hook, Reader, Reading, Refusal, Start, Watch, Write};
 use pintle_model::Object;
 use pintle_rules::Refusal as RulesRefusal;
 use serde_json::{Value, json};
@@ -188,4 +188,23 @@ async fn a_watch_tells_only_what_is_shown() {
         })
         .collect();
     assert_eq!(seen, ["black", "red"], "the last state that was shown");
+}
+
+#[tokio::test]
+async fn what_is_denied_is_in_no_journal() {
+    let world = world().await;
+    let after = Some(world.engine.newest());
+    let reading = |reader| Reading { reader, namespace: None, after };
+    let mut anns = world.engine.journal(reading(Reader::Caller(user("ann")))).await.unwrap();
+    let mut all = world.engine.journal(reading(Reader::Server)).await.unwrap();
+    world.put(&device("b"), report(json!({"phase": "On"}))).await;
+    let last = world.put(&device("r"), report(json!({"phase": "On"}))).await.revision;
+    for (journal, expected) in [(&mut anns, &["r"][..]), (&mut all, &["b", "r"])] {
+        let mut told = Vec::new();
+        while journal.cursor() < last {
+            let entries = journal.next().await.unwrap().entries;
+            told.extend(entries.iter().map(|entry| entry.stored().key.name.name.to_string()));
+        }
+        assert_eq!(told, expected);
+    }
 }

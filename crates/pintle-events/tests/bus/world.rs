@@ -26,6 +26,7 @@ impl World {
         let setup = Setup {
             store: Arc::new(MemoryStore::default()),
             rules: RuleSource { mode: AccessMode::Open, policies: Vec::new() },
+            hook: None,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             limits: Limits::default(),
