@@ -93,12 +93,17 @@ impl Bus {
             Some((after, 0)) => (Some(after), None),
             Some((after, old)) => (Some(after), Some((after.next(), old))),
         };
+        let (reader, namespace) = (interest.reader.clone(), interest.namespace.clone());
+        let journal = self.engine.journal(Reading { reader, namespace, after }).await;
+        let asked = interest.from.map(Cursor::revision).unwrap_or_default();
+        let journal = journal.map_err(|refusal| match refusal {
+            Refusal::FromTheFuture { newest, .. } => Refusal::FromTheFuture { asked, newest },
+            other => other,
+        })?;
         let newest = self.engine.newest();
-        if let Some((asked, _)) = skip.filter(|(revision, _)| *revision > newest) {
+        if asked > newest {
             return Err(Refusal::FromTheFuture { asked, newest });
         }
-        let (reader, namespace) = (interest.reader.clone(), interest.namespace.clone());
-        let journal = self.engine.journal(Reading { reader, namespace, after }).await?;
         let cursor = interest.from.unwrap_or_else(|| Cursor::after(journal.cursor()));
         Ok(Subscription {
             bus: Arc::clone(self),

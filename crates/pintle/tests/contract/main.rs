@@ -6,6 +6,7 @@
 mod harness;
 
 mod crash;
+mod events;
 mod guide;
 mod kinds;
 mod lifecycle;
