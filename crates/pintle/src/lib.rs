@@ -16,5 +16,6 @@ pub mod logging;
 pub mod manifests;
 mod reload;
 pub mod serve;
+mod service_manager;
 pub mod token;
 mod yaml;

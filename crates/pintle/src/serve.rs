@@ -22,6 +22,7 @@ use crate::config::{ServeConfig, StoreChoice};
 use crate::identity::{Identity, IdentityError};
 use crate::input_file;
 use crate::manifests::{self, Manifest, ManifestError, ManifestLimits};
+use crate::service_manager::{ServiceManager, State};
 use crate::yaml;
 
 /// Why the server did not start, or stopped.
@@ -174,11 +175,14 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     let bus = Bus::new(Arc::clone(&engine), config.events.names());
     let door = RestDoor::new(Arc::clone(&engine), bus, rest_settings(config, authentication));
     let mut signals = Signals::new()?;
+    let manager = ServiceManager::of_this_process();
+    manager.tell(State::Ready);
     let stop = {
         let engine = Arc::clone(&engine);
         async move {
             signals.wait().await;
             tracing::info!("going down: finishing what is in progress");
+            manager.tell(State::Stopping);
             engine.end_watches();
         }
     };

@@ -5,6 +5,8 @@
 
 #[path = "support/harness.rs"]
 mod harness;
+#[path = "support/links.rs"]
+mod links;
 #[path = "support/pages.rs"]
 mod pages;
 
