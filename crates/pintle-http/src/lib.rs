@@ -6,6 +6,7 @@
 
 mod body;
 mod entity_tag;
+mod exchange;
 mod hosts;
 mod manager;
 mod reason;
@@ -14,6 +15,10 @@ mod server;
 
 pub use body::{Body, BodyError, read_body};
 pub use entity_tag::{EntityTags, InvalidEntityTag};
+pub use exchange::{
+    Decision, Exchange, Gate, Observer, Observers, Outcome, Pass, Passage, Recording, RequestId,
+    TraceParent,
+};
 pub use hosts::{ForeignHost, NotOneHost, check_host, check_local};
 pub use manager::manager_of;
 pub use pintle_identity::{Authenticators, Caller, Connection, Lapse, Lapsed, Unauthenticated};

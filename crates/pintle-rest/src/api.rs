@@ -8,10 +8,12 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use pintle_authz::Verb;
+use pintle_authz::{Asks, Granted, Verb};
 use pintle_engine::{Engine, Served};
 use pintle_events::Bus;
-use pintle_http::{Authenticators, Body, Caller, Door, check_host, check_local};
+use pintle_http::{
+    Authenticators, Body, Caller, Door, Exchange, Observers, Recording, check_host, check_local,
+};
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
 
@@ -34,6 +36,8 @@ pub struct RestSettings {
     pub body_timeout: Duration,
     /// A watch with nothing to tell says so after this time.
     pub bookmark_interval: Duration,
+    /// Who is told of requests, and who may hold them up.
+    pub observers: Observers,
 }
 
 impl Default for RestSettings {
@@ -44,6 +48,7 @@ impl Default for RestSettings {
             body_bytes_max: 16 * 1024 * 1024,
             body_timeout: Duration::from_mins(1),
             bookmark_interval: Duration::from_secs(30),
+            observers: Observers::default(),
         }
     }
 }
@@ -65,73 +70,85 @@ impl RestDoor {
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let response = match Box::pin(Arc::clone(&self).route(&parts, body)).await {
-            Ok(response) => response,
-            Err(failure) => answer_failure(&failure),
-        };
-        tracing::debug!(
-            method = %parts.method,
-            path = parts.uri.path(),
-            status = response.status().as_u16(),
-            "answered"
-        );
-        response
+        let recording = Recording::begin("rest", &self.settings.observers, &parts);
+        let routed = Box::pin(Arc::clone(&self).route(&parts, body, &recording)).await;
+        let mut response = routed.unwrap_or_else(|failure| answer_failure(&failure, &recording));
+        if let Err(closed) = recording.pass().await {
+            response = answer_failure(&Failure::Closed(closed), &recording);
+        }
+        recording.answered(response)
     }
 
     async fn route(
         self: Arc<Self>,
         parts: &Parts,
         body: Incoming,
+        recording: &Arc<Recording>,
     ) -> Result<Response<Body>, Failure> {
         check_host(&parts.headers, parts.version)?;
         if !self.settings.authentication.asks() {
             check_local(&parts.headers, &parts.uri).map_err(Failure::ForeignHost)?;
         }
         let route = Route::parse(parts.uri.path())?;
+        recording.note(|exchange| exchange.path = route.template());
         if let Route::Fixed(page) = route {
-            self.check_page(parts, page).await?;
+            self.check_page(parts, page, recording).await?;
             return reply::fixed(&self.engine, page, &parts.method);
         }
         let caller = self.settings.authentication.identify(parts).await?;
+        recording.note(|exchange| exchange.caller = Some(caller.clone()));
         let Route::Resource { name, place } = route else {
-            return events::events(&self, parts, caller).await;
+            return events::events(&self, parts, caller, recording).await;
         };
         let stranger = caller.user.is_anonymous() && self.settings.authentication.asks();
-        let answered = self.on_resource(parts, body, caller, &name, place).await;
+        recording.note(|exchange| exchange.verb = place.verb(&parts.method));
+        let answered = match Call::new(&self, parts, recording, caller, &name) {
+            Ok(call) => self.on_resource(call, place, body).await,
+            Err(failure) => Err(failure),
+        };
         answered.map_err(|failure| {
             if stranger && failure.tells_of_kinds() { Failure::LoginRequired } else { failure }
         })
     }
 
     /// Asks the rules about a page that belongs to no kind.
-    async fn check_page(&self, parts: &Parts, page: Page) -> Result<(), Failure> {
+    async fn check_page(
+        &self,
+        parts: &Parts,
+        page: Page,
+        recording: &Recording,
+    ) -> Result<(), Failure> {
         let Some(path) = page.guarded_path() else { return Ok(()) };
-        let user = self.settings.authentication.identify(parts).await?.user;
+        let caller = self.settings.authentication.identify(parts).await?;
+        let user = Arc::clone(&caller.user);
+        recording.note(|exchange| exchange.caller = Some(caller));
         // As for objects, whoever may see a page may see its headers.
         let verb = match parts.method {
             Method::HEAD => Verb::Get,
             _ => Verb::parse(&parts.method.as_str().to_ascii_lowercase()),
         };
-        let checked = self.engine.rules().check_path(&user, &verb, &path);
+        let checked = self.engine.rules().check_path(&user, &verb, path);
         let stranger = user.is_anonymous() && self.settings.authentication.asks();
         let refused =
             |no| if stranger { Failure::LoginRequired } else { Failure::PathForbidden(no) };
-        checked.map_err(refused)
+        checked.map_err(refused)?;
+        recording.note(Exchange::allowed_path);
+        Ok(())
     }
 
     async fn on_resource(
         self: &Arc<Self>,
-        parts: &Parts,
-        body: Incoming,
-        caller: Caller,
-        name: &str,
+        call: Call<'_>,
         place: Place,
+        body: Incoming,
     ) -> Result<Response<Body>, Failure> {
-        let call = Call::new(self, parts, caller, name)?;
-        let (get, method) =
-            (parts.method == Method::GET || parts.method == Method::HEAD, &parts.method);
+        let method = &call.parts.method;
+        let get = *method == Method::GET || *method == Method::HEAD;
         match (place, method) {
-            (Place::Collection, _) if get && call.query.watch => watch::watch(self, call).await,
+            (Place::Collection, _) if get && call.query.watch => {
+                call.recording.note(|exchange| exchange.verb = Some(Verb::Watch));
+                watch::watch(self, call).await
+            }
             (Place::Collection, _) if get => read::list(call).await,
             (Place::Collection, &Method::POST) => write::create(call, body).await,
             (Place::Object(id), _) if get => read::get(call, &id, false).await,
@@ -166,6 +183,7 @@ impl Door for RestDoor {
 pub(crate) struct Call<'a> {
     pub(crate) door: &'a RestDoor,
     pub(crate) parts: &'a Parts,
+    pub(crate) recording: &'a Arc<Recording>,
     pub(crate) caller: Caller,
     pub(crate) query: Query,
     pub(crate) served: Arc<Served>,
@@ -176,20 +194,33 @@ impl<'a> Call<'a> {
     fn new(
         door: &'a RestDoor,
         parts: &'a Parts,
+        recording: &'a Arc<Recording>,
         caller: Caller,
         name: &str,
     ) -> Result<Self, Failure> {
         let query = Query::parse(parts.uri.query())?;
         let served = find_kind(door, name)?;
+        recording.note(|exchange| {
+            exchange.resource = Some(served.resource());
+            exchange.dry_run = query.dry_run;
+        });
         let version = reply::negotiate(&served, &parts.headers)?;
         if served.definition.kind.scope == Scope::Cluster && query.namespace.is_some() {
             return Err(Failure::NotNamespaced { resource: served.resource() });
         }
-        Ok(Self { door, parts, caller, query, served, version })
+        Ok(Self { door, parts, recording, caller, query, served, version })
     }
 
     pub(crate) fn engine(&self) -> &'a Engine {
         &self.door.engine
+    }
+
+    /// Asks the rules. What they say is noted.
+    pub(crate) fn grant<A: Asks>(&self, request: A, id: &str) -> Result<Granted<A>, Failure> {
+        let granted = self.engine().rules().grant(&self.caller.user, request);
+        let granted = granted.map_err(|forbidden| self.refused(forbidden.into(), id))?;
+        self.recording.note(|exchange| exchange.allowed(&granted));
+        Ok(granted)
     }
 
     pub(crate) fn resource(&self) -> GroupResource {

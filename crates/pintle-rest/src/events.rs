@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Response};
 use pintle_engine::Refusal;
 use pintle_events::{CloudEvent, Cursor, Interest, Patterns, Reader, Subscription};
-use pintle_http::{Body, Caller, Lapse, Subject};
+use pintle_http::{Body, Caller, Exchange, Lapse, Recording, Subject};
 use pintle_model::{GroupResource, LabelSelector};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -25,6 +25,7 @@ pub(crate) async fn events(
     door: &Arc<RestDoor>,
     parts: &Parts,
     caller: Caller,
+    recording: &Arc<Recording>,
 ) -> Result<Response<Body>, Failure> {
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Err(Failure::MethodNotAllowed { allow: "GET, HEAD" });
@@ -44,11 +45,15 @@ pub(crate) async fn events(
     let (subscription, gone) = match door.bus.open(interest).await {
         Ok(subscription) => (Some(subscription), None),
         // A history that is gone is told as an event, like one that goes while the stream runs.
-        Err(refusal @ Refusal::Expired { .. }) => (None, Some(error(framing, &told(refusal)))),
+        Err(refusal @ Refusal::Expired { .. }) => {
+            (None, Some(error(framing, &told(refusal), recording)))
+        }
         Err(Refusal::Forbidden(_)) if stranger => return Err(Failure::LoginRequired),
         Err(refusal) => return Err(told(refusal)),
     };
+    recording.note(Exchange::allowed_path);
     let stream = Stream {
+        recording: Arc::clone(recording),
         framing,
         subscription,
         pieces: gone.into_iter().collect(),
@@ -123,6 +128,7 @@ impl Wanted {
 /// One open stream.
 #[derive(Debug)]
 struct Stream {
+    recording: Arc<Recording>,
     framing: Framing,
     /// Nothing once it has ended.
     subscription: Option<Subscription>,
@@ -151,7 +157,7 @@ impl Stream {
                 continue;
             }
             if let Some(event) = subscription.next_now() {
-                self.pieces = pieces(self.framing, event, subscription);
+                self.pieces = pieces(self.framing, event, subscription, &self.recording);
                 self.speaks_at = Instant::now() + self.interval;
                 continue;
             }
@@ -183,7 +189,7 @@ impl Stream {
 
     fn finish(&mut self, failure: &Failure) {
         self.subscription = None;
-        self.pieces.push_back(error(self.framing, failure));
+        self.pieces.push_back(error(self.framing, failure, &self.recording));
     }
 }
 
@@ -194,9 +200,11 @@ fn pieces(
     framing: Framing,
     first: Arc<CloudEvent>,
     subscription: &mut Subscription,
+    recording: &Recording,
 ) -> VecDeque<Bytes> {
     let mut pieces = VecDeque::new();
     let mut joined = Vec::new();
+    let mut events = 0;
     let mut next = Some(first);
     while let Some(event) = next {
         let json = event.json();
@@ -208,11 +216,13 @@ fn pieces(
             joined.extend_from_slice(&json);
         }
         joined.extend_from_slice(framing.end());
+        events += 1;
         if !pieces.is_empty() || joined.len() > PIECE_BYTES_MAX {
             break;
         }
         next = subscription.next_now();
     }
+    recording.events(events);
     pieces.push_back(joined.into());
     pieces.retain(|piece: &Bytes| !piece.is_empty());
     pieces
@@ -242,8 +252,8 @@ fn sign_of_life(framing: Framing, cursor: Cursor) -> Bytes {
     }
 }
 
-fn error(framing: Framing, failure: &Failure) -> Bytes {
-    let text = line("ERROR", &failure_object(failure));
+fn error(framing: Framing, failure: &Failure, recording: &Recording) -> Bytes {
+    let text = line("ERROR", &failure_object(failure, recording));
     match framing {
         Framing::ServerSentEvents => format!("event: ERROR\ndata: {text}\n").into(),
         Framing::Lines => text.into(),

@@ -60,19 +60,17 @@ pub(crate) async fn get(call: Call<'_>, id: &str, status: bool) -> Result<Respon
         return Err(Failure::NoStatusSubresource { version: version.name.to_string() });
     }
     let key = call.address(id);
-    let rules = call.engine().rules();
-    let user = &call.caller.user;
-    let whole = rules.grant(user, Get { key: key.clone(), subresource: None });
+    let whole = call.grant(Get { key: key.clone(), subresource: None }, id);
     let (granted, view) = match whole {
         Ok(granted) => (granted, View::Whole),
         Err(_) if status => {
             let part = Get { key, subresource: Some(Subresource::Status) };
-            let granted = rules.grant(user, part).map_err(|no| call.refused(no.into(), id))?;
-            (granted, View::WithoutBody)
+            (call.grant(part, id)?, View::WithoutBody)
         }
-        Err(forbidden) => return Err(call.refused(forbidden.into(), id)),
+        Err(failure) => return Err(failure),
     };
     let object = call.engine().get(&granted).await.map_err(|refusal| call.refused(refusal, id))?;
+    call.recording.note(|exchange| exchange.shown(&object));
     conditional(&call, id, &object)?
         .map_or_else(|| Ok(object_response(StatusCode::OK, served, version, &object, view)), Ok)
 }
@@ -142,7 +140,6 @@ pub(crate) async fn list(call: Call<'_>) -> Result<Response<Body>, Failure> {
             "resourceVersion goes with watch=true; a list shows the newest state",
         ));
     }
-    let rules = call.engine().rules();
     let token = call.query.continue_token.as_deref().map(ContinueToken::decode).transpose()?;
     let grants = call.selections(&Verb::List).into_iter().map(|selection| {
         let list = List {
@@ -151,7 +148,7 @@ pub(crate) async fn list(call: Call<'_>) -> Result<Response<Body>, Failure> {
             after: token.as_ref().map(|token| token.after.clone()),
             at: token.as_ref().map(|token| token.revision),
         };
-        rules.grant(&call.caller.user, list).map_err(|no| call.refused(no.into(), ""))
+        call.grant(list, "")
     });
     let grants: Vec<Granted<List>> = grants.collect::<Result<_, _>>()?;
     let listed = call.engine().list(&grants).await.map_err(|refusal| call.refused(refusal, ""))?;

@@ -13,8 +13,8 @@ use pintle_engine::{Engine, Refusal, Served};
 use pintle_events::document::{self, View};
 use pintle_events::{InvalidCursor, InvalidPattern};
 use pintle_http::{
-    Answer, Body, BodyError, ForeignHost, InvalidEntityTag, Lapsed, NotOneHost, Reason, Subject,
-    Unauthenticated, answer,
+    Answer, Body, BodyError, ForeignHost, InvalidEntityTag, Lapsed, NotOneHost, Reason, Recording,
+    Subject, Unauthenticated, answer,
 };
 use pintle_model::{GroupResource, InvalidRevision, InvalidSelector, Object};
 use pintle_rules::{Conflict, Refusal as RulesRefusal};
@@ -28,32 +28,49 @@ pub(crate) enum Page {
     Health,
     /// The process is alive.
     Healthz,
+    /// Likewise.
+    Livez,
     /// The server can do its work.
     Readyz,
     /// A name that is kept for a page to come, so that no kind takes it.
     Reserved(&'static str),
 }
 
-/// The names that are kept.
+/// The paths that are kept.
 const RESERVED: [&str; 8] =
-    ["openapi.json", "docs", "metrics", "graphql", "api", "apis", "version", "openapi"];
+    ["/openapi.json", "/docs", "/metrics", "/graphql", "/api", "/apis", "/version", "/openapi"];
 
 impl Page {
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
             "health" => Some(Self::Health),
-            "healthz" | "livez" => Some(Self::Healthz),
+            "healthz" => Some(Self::Healthz),
+            "livez" => Some(Self::Livez),
             "readyz" => Some(Self::Readyz),
-            _ => RESERVED.into_iter().find(|kept| *kept == name).map(Self::Reserved),
+            _ => RESERVED
+                .into_iter()
+                .find(|kept| kept.strip_prefix('/') == Some(name))
+                .map(Self::Reserved),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Health => "/health",
+            Self::Healthz => "/healthz",
+            Self::Livez => "/livez",
+            Self::Readyz => "/readyz",
+            Self::Reserved(path) => path,
         }
     }
 
     /// The path that the rules are asked about; nothing for a page that is for everybody, because
     /// it only says whether the server is well.
-    pub(crate) fn guarded_path(self) -> Option<String> {
+    pub(crate) const fn guarded_path(self) -> Option<&'static str> {
         match self {
-            Self::Health | Self::Healthz | Self::Readyz => None,
-            Self::Reserved(name) => Some(format!("/{name}")),
+            Self::Health | Self::Healthz | Self::Livez | Self::Readyz => None,
+            Self::Reserved(path) => Some(path),
         }
     }
 }
@@ -64,8 +81,8 @@ pub(crate) fn fixed(
     page: Page,
     method: &Method,
 ) -> Result<Response<Body>, Failure> {
-    if let Page::Reserved(name) = page {
-        return Err(Failure::ReservedPath { name });
+    if let Page::Reserved(path) = page {
+        return Err(Failure::ReservedPath { path });
     }
     if method != Method::GET && method != Method::HEAD {
         return Err(Failure::MethodNotAllowed { allow: "GET, HEAD" });
@@ -78,7 +95,9 @@ pub(crate) fn fixed(
         Page::Health => {
             json_response(StatusCode::OK, &json!({"status": "healthy", "service": "pintle"}))
         }
-        Page::Healthz | Page::Readyz | Page::Reserved(_) => plain(StatusCode::OK, "ok\n"),
+        Page::Healthz | Page::Livez | Page::Readyz | Page::Reserved(_) => {
+            plain(StatusCode::OK, "ok\n")
+        }
     })
 }
 
@@ -185,10 +204,10 @@ pub(crate) fn negotiate(
 pub(crate) enum Failure {
     /// No page and no kind has this path.
     NoSuchPath,
-    /// The name is kept for a page that is not there yet.
+    /// The path is kept for a page that is not there yet.
     ReservedPath {
-        /// The name.
-        name: &'static str,
+        /// The path.
+        path: &'static str,
     },
     /// No kind has this plural name.
     UnknownKind { name: String },
@@ -222,6 +241,8 @@ pub(crate) enum Failure {
     NeverMatches,
     /// The engine refused.
     Refused(Box<Refused>),
+    /// The gate did not let it pass.
+    Closed(Box<Answer>),
 }
 
 /// A refusal of the engine, with what is needed to tell it.
@@ -274,11 +295,11 @@ impl Failure {
                                objects of /customresourcedefinitions";
                 Answer::of(Reason::NotFound, message)
             }
-            Self::ReservedPath { name } => Answer::of(
+            Self::ReservedPath { path } => Answer::of(
                 Reason::NotFound,
                 format!(
-                    "/{name} is kept for the server's own use; a kind of that name is at \
-                     /{name}.<group>"
+                    "{path} is kept for the server's own use; a kind of that name is at \
+                     {path}.<group>"
                 ),
             ),
             Self::UnknownKind { name } => Answer::of(
@@ -334,6 +355,7 @@ impl Failure {
                      header had it",
                 )
             },
+            Self::Closed(answer) => (**answer).clone(),
             Self::Refused(refused) => {
                 let mut found = answer(&refused.refusal, &refused.subject);
                 if let Some(namespace) = &refused.searched
@@ -351,7 +373,7 @@ impl Failure {
     }
 
     /// The failure as JSON.
-    fn body(&self, found: &Answer) -> Value {
+    fn body(&self, found: &Answer) -> Map<String, Value> {
         let mut body = self.details();
         body.insert("error".to_owned(), Value::from(found.message.as_str()));
         body.insert("code".to_owned(), Value::from(found.status.as_u16()));
@@ -359,7 +381,7 @@ impl Failure {
         if found.retryable {
             body.insert("retryable".to_owned(), Value::Bool(true));
         }
-        Value::Object(body)
+        body
     }
 
     /// What a failure says beside its code and its sentence.
@@ -439,10 +461,10 @@ impl Refused {
     }
 }
 
-/// Tells a failure: `{"error": text, "code": status, "reason": CODE, ...details}`.
-pub(crate) fn answer_failure(failure: &Failure) -> Response<Body> {
+/// Tells a failure: `{"error": text, "code": status, "reason": CODE, "requestId": name, ...details}`.
+pub(crate) fn answer_failure(failure: &Failure, recording: &Recording) -> Response<Body> {
     let found = failure.answer();
-    let mut response = json_response(found.status, &failure.body(&found));
+    let mut response = json_response(found.status, &failure_body(failure, &found, recording));
     let headers = response.headers_mut();
     if let Some(seconds) = found.retry_after {
         set(headers, RETRY_AFTER, &seconds.to_string());
@@ -463,8 +485,21 @@ pub(crate) fn answer_failure(failure: &Failure) -> Response<Body> {
 }
 
 /// A failure in the form that watches tell it, as the object of an ERROR event.
-pub(crate) fn failure_object(failure: &Failure) -> Value {
-    failure.body(&failure.answer())
+pub(crate) fn failure_object(failure: &Failure, recording: &Recording) -> Value {
+    failure_body(failure, &failure.answer(), recording)
+}
+
+/// Notes a failure, and says it as JSON.
+fn failure_body(failure: &Failure, found: &Answer, recording: &Recording) -> Value {
+    recording.note(|exchange| {
+        if let Failure::Refused(refused) = failure {
+            exchange.refused(&refused.refusal);
+        }
+        exchange.told(found);
+    });
+    let mut body = failure.body(found);
+    body.insert("requestId".to_owned(), Value::from(recording.id().to_string()));
+    Value::Object(body)
 }
 
 impl From<Lapsed> for Failure {

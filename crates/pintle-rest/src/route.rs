@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use http::Method;
+use pintle_authz::Verb;
+
 use crate::reply::{Failure, Page};
 
 /// A path, read.
@@ -43,9 +46,42 @@ impl Place {
             Self::Condition(..) => "PUT, DELETE",
         }
     }
+
+    /// The path, with placeholders for what callers make up.
+    const fn template(&self) -> &'static str {
+        match self {
+            Self::Collection => "/{resource}",
+            Self::Object(_) => "/{resource}/{id}",
+            Self::Status(_) => "/{resource}/{id}/status",
+            Self::Condition(..) => "/{resource}/{id}/status/conditions/{type}",
+        }
+    }
+
+    /// What a method does here. Whether a read of a collection is a watch, the query says.
+    pub(crate) fn verb(&self, method: &Method) -> Option<Verb> {
+        match (self, method) {
+            (Self::Collection, &Method::GET | &Method::HEAD) => Some(Verb::List),
+            (Self::Collection, &Method::POST) => Some(Verb::Create),
+            (Self::Object(_) | Self::Status(_), &Method::GET | &Method::HEAD) => Some(Verb::Get),
+            (Self::Object(_) | Self::Status(_), &Method::PUT) => Some(Verb::Update),
+            (Self::Object(_) | Self::Status(_), &Method::PATCH)
+            | (Self::Condition(..), &Method::PUT | &Method::DELETE) => Some(Verb::Patch),
+            (Self::Object(_), &Method::DELETE) => Some(Verb::Delete),
+            _ => None,
+        }
+    }
 }
 
 impl Route {
+    /// The path, with placeholders for what callers make up.
+    pub(crate) const fn template(&self) -> &'static str {
+        match self {
+            Self::Fixed(page) => page.path(),
+            Self::Events => "/events",
+            Self::Resource { place, .. } => place.template(),
+        }
+    }
+
     /// Reads a path. Each segment is decoded by itself, so no name can reach out of its place.
     pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
         let path = path.strip_prefix('/').unwrap_or(path);

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, Response};
 use pintle_authz::{Granted, Verb};
 use pintle_engine::{Refusal, Served, Start, Watch, WatchEvent, Watcher};
 use pintle_events::document::{View, write_object};
-use pintle_http::{Body, Lapse, Lapsed, Subject};
+use pintle_http::{Body, Lapse, Lapsed, Recording, Subject};
 use pintle_model::{Object, Revision};
 use pintle_schema::Version;
 use serde_json::json;
@@ -39,11 +39,8 @@ pub(crate) async fn watch(door: &Arc<RestDoor>, call: Call<'_>) -> Result<Respon
         return Err(Failure::bad_request("limit and continue go with a list, not with a watch"));
     }
     let start = start(&call)?;
-    let rules = call.engine().rules();
-    let grants = call.selections(&Verb::Watch).into_iter().map(|selection| {
-        let granted = rules.grant(&call.caller.user, Watch { selection, start });
-        granted.map_err(|forbidden| call.refused(forbidden.into(), ""))
-    });
+    let selections = call.selections(&Verb::Watch).into_iter();
+    let grants = selections.map(|selection| call.grant(Watch { selection, start }, ""));
     let grants: Vec<Granted<Watch>> = grants.collect::<Result<_, _>>()?;
     let subject = call.subject("");
     let writer = Writer {
@@ -52,6 +49,7 @@ pub(crate) async fn watch(door: &Arc<RestDoor>, call: Call<'_>) -> Result<Respon
         version: Arc::clone(&call.version),
         framing,
         subject,
+        recording: Arc::clone(call.recording),
     };
     let ends = end_after(call.query.timeout_seconds);
     let lapse = call.caller.lapse();
@@ -196,12 +194,14 @@ struct Writer {
     version: Arc<Version>,
     framing: Framing,
     subject: Subject,
+    recording: Arc<Recording>,
 }
 
 impl Writer {
     /// Small events go out together, because each piece costs a write to the socket. A large one
     /// goes alone, so that its bytes are shared by all watchers and not copied for each.
     fn piece(&self, pending: &mut VecDeque<WatchEvent>) -> Bytes {
+        let waiting = pending.len();
         let mut piece = Bytes::new();
         let mut joined: Vec<u8> = Vec::new();
         while let Some(event) = pending.front() {
@@ -219,6 +219,7 @@ impl Writer {
             }
             joined.extend_from_slice(&bytes);
         }
+        self.recording.events(waiting - pending.len());
         if joined.is_empty() { piece } else { joined.into() }
     }
 
@@ -275,7 +276,7 @@ impl Writer {
     }
 
     fn failure(&self, failure: &Failure) -> Bytes {
-        let json = event_json("ERROR", &failure_object(failure));
+        let json = event_json("ERROR", &failure_object(failure, &self.recording));
         frame(self.framing, "ERROR", None, &json)
     }
 }

@@ -296,9 +296,7 @@ fn ask(
     subresource: Option<Subresource>,
     id: &str,
 ) -> Result<Granted<Ask>, Failure> {
-    let ask = ask_for(verb, key, subresource);
-    let granted = call.engine().rules().grant(&call.caller.user, ask);
-    granted.map_err(|forbidden| call.refused(forbidden.into(), id))
+    call.grant(ask_for(verb, key, subresource), id)
 }
 
 /// Turns what was granted into the write itself, now that the body may be read.
@@ -487,7 +485,9 @@ fn revision_in_body(value: &Value) -> Result<Revision, Failure> {
 async fn read(call: &Call<'_>, body: Incoming) -> Result<Bytes, Failure> {
     let settings = &call.door.settings;
     let headers = &call.parts.headers;
-    Ok(read_body(headers, body, settings.body_bytes_max, settings.body_timeout).await?)
+    let read = read_body(headers, body, settings.body_bytes_max, settings.body_timeout).await?;
+    call.recording.note(|exchange| exchange.bytes_in = read.len() as u64);
+    Ok(read)
 }
 
 /// Reads a body that must be JSON and say so.
@@ -525,12 +525,15 @@ fn content_type(call: &Call<'_>) -> Option<String> {
 async fn carry_out(call: &Call<'_>, write: Granted<Write>, id: &str) -> Result<Written, Failure> {
     let by_header =
         call.parts.headers.contains_key(IF_MATCH) || call.parts.headers.contains_key(IF_NONE_MATCH);
-    call.engine().write(write).await.map_err(|refusal| {
+    call.recording.pass().await.map_err(Failure::Closed)?;
+    let written = call.engine().write(write).await.map_err(|refusal| {
         let current = current_for_caller(call, &refusal);
         let subject = call.subject(id);
         let searched = call.is_namespaced().then(|| call.namespace().to_owned());
         Failure::Refused(Box::new(Refused { refusal, subject, by_header, current, searched }))
-    })
+    })?;
+    call.recording.note(|exchange| exchange.written(&written));
+    Ok(written)
 }
 
 /// The object that a conflict met, for a caller who asks for it with `Prefer` and may read it.

@@ -82,7 +82,7 @@ struct Names {
 }
 
 /// Headers that say nothing about the exchange.
-const SILENT: [&str; 2] = ["date", "content-length"];
+const SILENT: [&str; 3] = ["date", "content-length", "x-request-id"];
 const TIMES: [&str; 5] =
     ["creationTimestamp", "createdAt", "updatedAt", "deletionTimestamp", "lastTransitionTime"];
 
@@ -118,6 +118,7 @@ impl Names {
                 self.note("v", text);
             }
             Value::String(text) if key == "uid" => self.note("uid", text),
+            Value::String(text) if key == "requestId" => self.note("id", text),
             Value::String(text) if TIMES.contains(&key) => self.note("time", text),
             _ => {}
         }
@@ -128,9 +129,11 @@ impl Names {
             let of_family =
                 |(_, name): &&(String, String)| name.starts_with(&format!("{{{family}"));
             let number = self.known.iter().filter(of_family).count() + 1;
-            // Clocks tick as they like, so times have one name together.
+            // Clocks tick as they like, and nothing refers to requests, so these have one name
+            // together.
+            let alike = ["time", "id"].contains(&family);
             let name =
-                if family == "time" { "{time}".into() } else { format!("{{{family}{number}}}") };
+                if alike { format!("{{{family}}}") } else { format!("{{{family}{number}}}") };
             self.known.push((text.to_owned(), name));
         }
     }
