@@ -1,11 +1,13 @@
 //! [`Authenticators`]: from what a request shows to who sent it.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
+use crate::jwt::{self, JwtAuthenticator, JwtError};
 use crate::{Caller, TokenFile};
 
 /// The ways in which callers can prove who they are. Without any, everybody is anonymous, and the
@@ -13,6 +15,7 @@ use crate::{Caller, TokenFile};
 #[derive(Debug, Clone, Default)]
 pub struct Authenticators {
     tokens: Option<Arc<TokenFile>>,
+    jwt: Option<Arc<JwtAuthenticator>>,
     anonymous: bool,
 }
 
@@ -31,6 +34,9 @@ pub enum Unauthenticated {
     /// Nobody has this token.
     #[error("the bearer token is not known")]
     UnknownToken,
+    /// The token is a JWT, and proves nothing.
+    #[error(transparent)]
+    Jwt(#[from] JwtError),
 }
 
 impl Authenticators {
@@ -45,6 +51,12 @@ impl Authenticators {
         Self { tokens: Some(tokens), ..self }
     }
 
+    /// Knows the holders of an issuer's JSON Web Tokens.
+    #[must_use]
+    pub fn with_jwt(self, jwt: Arc<JwtAuthenticator>) -> Self {
+        Self { jwt: Some(jwt), ..self }
+    }
+
     /// Lets callers who show nothing go on as the anonymous user. Only where rules decide what that
     /// user may do.
     #[must_use]
@@ -54,20 +66,30 @@ impl Authenticators {
 
     /// Whether callers are asked for credentials at all.
     pub const fn asks(&self) -> bool {
-        self.tokens.is_some()
+        self.tokens.is_some() || self.jwt.is_some()
     }
 
     /// Finds out who sent a request.
-    #[expect(clippy::unused_async, reason = "doors await it already; keys may have to be fetched")]
     pub async fn identify(&self, request: &Parts) -> Result<Caller, Unauthenticated> {
         match shown(&request.headers)? {
             Some(value) if self.asks() => {
                 let token = bearer(value).ok_or(Unauthenticated::NotBearer)?;
-                let known = self.tokens.as_ref().and_then(|tokens| tokens.caller(token));
-                known.ok_or(Unauthenticated::UnknownToken)
+                self.holder_of(token).await
             }
             None if self.asks() && !self.anonymous => Err(Unauthenticated::Missing),
             _ => Ok(Caller::anonymous()),
+        }
+    }
+}
+
+impl Authenticators {
+    async fn holder_of(&self, token: &str) -> Result<Caller, Unauthenticated> {
+        if let Some(caller) = self.tokens.as_ref().and_then(|tokens| tokens.caller(token)) {
+            return Ok(caller);
+        }
+        match &self.jwt {
+            Some(jwt) if jwt::is_jwt(token) => Ok(jwt.caller(token, SystemTime::now()).await?),
+            _ => Err(Unauthenticated::UnknownToken),
         }
     }
 }

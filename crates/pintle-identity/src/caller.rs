@@ -33,6 +33,8 @@ pub enum CredentialKind {
     None,
     /// A bearer token from the token file.
     Token,
+    /// A JSON Web Token.
+    Jwt,
 }
 
 impl CredentialKind {
@@ -41,7 +43,16 @@ impl CredentialKind {
         match self {
             Self::None => "none",
             Self::Token => "token",
+            Self::Jwt => "jwt",
         }
+    }
+}
+
+impl Credential {
+    /// Whether it still proves something at this moment.
+    pub(crate) fn holds(&self, now: SystemTime) -> bool {
+        let is_over = self.expires.is_some_and(|expires| expires <= now);
+        !is_over && !self.life.as_ref().is_some_and(Life::has_ended)
     }
 }
 

@@ -7,11 +7,16 @@
 mod authenticators;
 mod caller;
 mod connection;
+mod jwt;
 mod life;
 mod tokens;
 
 pub use authenticators::{Authenticators, Unauthenticated};
 pub use caller::{Caller, Credential, CredentialKind};
 pub use connection::Connection;
+pub use jwt::{
+    ClaimRules, ClaimRulesError, JwtAuthenticator, JwtError, KeySet, KeySetError, Keys, KeysError,
+    Remote,
+};
 pub use life::{Lapse, Lapsed};
 pub use tokens::{Replaced, StaticTokens, TokenFile, TokenFileError};

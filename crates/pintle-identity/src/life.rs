@@ -25,7 +25,6 @@ impl Life {
         self.0.send_replace(true);
     }
 
-    #[cfg(test)]
     pub(crate) fn has_ended(&self) -> bool {
         *self.0.borrow()
     }

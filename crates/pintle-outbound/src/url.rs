@@ -58,6 +58,13 @@ impl Url {
         self.uri.scheme() == Some(&Scheme::HTTPS)
     }
 
+    /// Whether what is sent there stays on this machine.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let address = host.parse::<std::net::IpAddr>();
+        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
+    }
+
     /// The URL below this one: `path`, which begins with a slash and may have a query, is put
     /// behind the path of this one. The query of this one is left out.
     pub fn below(&self, path: &str) -> Result<Self, UrlError> {
