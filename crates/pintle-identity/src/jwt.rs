@@ -1,9 +1,9 @@
 //! JSON Web Tokens (RFC 7519) of one issuer.
 //!
-//! A token is taken apart ([`token`]), the key that it names is looked for among those of the issuer
-//! ([`keys`], kept fresh by [`source`]), the signature is checked with an algorithm that fits the
-//! key, and only then is what it claims looked at ([`claims`]). What was found is remembered by the
-//! digest of the token ([`cache`]), so that a signature is checked once.
+//! A token is taken apart (`token`), the key that it names is looked for among those of the issuer
+//! (`keys`, kept fresh by `source`), the signature is checked with an algorithm that fits the key,
+//! and only then is what it claims looked at (`claims`). What was found is remembered by the digest
+//! of the token (`cache`), so that a signature is checked once.
 //!
 //! The advice of RFC 8725 is followed: a list of algorithms that are asymmetric without exception,
 //! a key is good for the algorithms of its type alone, and issuer and audience are always checked.

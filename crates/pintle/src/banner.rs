@@ -72,7 +72,7 @@ impl Banner<'_> {
 
     const fn mode_in_words(&self) -> &'static str {
         match (self.mode, self.has_tokens) {
-            (AccessMode::Rules, true) => "by role; callers show bearer tokens",
+            (AccessMode::Rules, true) => "by role; callers show who they are",
             (AccessMode::Rules, false) => {
                 "by role, and nobody can say who they are: start with --tokens FILE"
             }

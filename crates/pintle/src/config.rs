@@ -6,6 +6,7 @@
 
 mod events;
 mod file;
+mod identity;
 mod layers;
 mod values;
 
@@ -15,6 +16,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use events::EventConfig;
+pub use identity::JwtConfig;
+pub(crate) use identity::is_url;
 pub(crate) use layers::{SETTINGS_FILE_NAME, resolve, with_variable};
 
 /// Reads one environment variable.
@@ -52,6 +55,10 @@ pub struct ServeConfig {
     /// Static bearer tokens, one a line: token,user,uid,"group1,group2"
     #[arg(long, value_name = "FILE")]
     pub tokens: Option<PathBuf>,
+
+    /// JSON Web Tokens.
+    #[command(flatten)]
+    pub jwt: JwtConfig,
 
     /// Whether requests are authorised; auto is rbac when a policy is given or the PATHs hold an
     /// RBAC object, and none otherwise

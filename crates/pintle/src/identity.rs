@@ -4,12 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pintle_engine::AccessMode;
-use pintle_identity::{Authenticators, Replaced, StaticTokens, TokenFile, TokenFileError};
+use pintle_identity::{
+    Authenticators, ClaimRulesError, KeySetError, KeysError, Replaced, StaticTokens, TokenFile,
+    TokenFileError,
+};
+use pintle_outbound::CaFileError;
 use tokio::task::JoinSet;
 
 use crate::config::ServeConfig;
 use crate::input_file;
 use crate::reload::{FileWatch, Reload};
+
+mod jwt;
+
+use jwt::Jwt;
 
 /// Why callers cannot be known.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +44,45 @@ pub enum IdentityError {
         /// What is wrong, and where.
         problem: TokenFileError,
     },
+    /// A file holds no keys.
+    #[error("{}: {problem}", file.display())]
+    KeySet {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, and where.
+        problem: KeySetError,
+    },
+    /// Keys cannot be fetched from there.
+    #[error("the setting {setting:?}: {problem}")]
+    Keys {
+        /// The name of the setting.
+        setting: &'static str,
+        /// What is wrong with it.
+        problem: KeysError,
+    },
+    /// Whom to believe when keys are fetched is not known.
+    #[error("the setting \"jwt-ca\": {0}")]
+    Ca(#[from] CaFileError),
+    /// What tokens claim cannot be used so.
+    #[error("jwt-username-prefix or jwt-groups-prefix: {0}")]
+    Claims(#[from] ClaimRulesError),
+    /// Settings that go together are not all there.
+    #[error("{given} is set without {missing}: {why}")]
+    Incomplete {
+        /// What is set.
+        given: &'static str,
+        /// What is not.
+        missing: &'static str,
+        /// Why it is needed.
+        why: &'static str,
+    },
 }
 
 /// What was read, and what is to be read again.
 #[derive(Debug, Default)]
 pub(crate) struct Identity {
     tokens: Option<Tokens>,
+    jwt: Option<Jwt>,
 }
 
 #[derive(Debug)]
@@ -52,23 +93,25 @@ struct Tokens {
 }
 
 impl Identity {
-    pub(crate) fn load(config: &ServeConfig) -> Result<Self, IdentityError> {
+    /// Reads all files. Keys behind a URL are fetched; where that fails, the log says so and it is
+    /// tried again.
+    pub(crate) async fn load(config: &ServeConfig) -> Result<Self, IdentityError> {
         let tokens = config.tokens.as_deref().map(Tokens::load).transpose()?;
-        Ok(Self { tokens })
+        let jwt = Jwt::load(&config.jwt).await?;
+        Ok(Self { tokens, jwt })
     }
 
     /// Unknown callers may go on only where rules decide what they may do.
     pub(crate) fn authenticators(&self, mode: AccessMode) -> Authenticators {
         let none = Authenticators::none().with_anonymous(mode == AccessMode::Rules);
-        match &self.tokens {
-            None => none,
-            Some(tokens) => none.with_tokens(Arc::clone(&tokens.known)),
-        }
+        let tokens = self.tokens.as_ref().map(|tokens| Arc::clone(&tokens.known));
+        let some = tokens.into_iter().fold(none, Authenticators::with_tokens);
+        self.jwt.iter().map(Jwt::authenticator).fold(some, Authenticators::with_jwt)
     }
 
     /// Whether callers can be known at all.
     pub(crate) const fn asks(&self) -> bool {
-        self.tokens.is_some()
+        self.tokens.is_some() || self.jwt.is_some()
     }
 
     /// Follows the files for as long as what is returned is kept.
@@ -76,6 +119,9 @@ impl Identity {
         let mut following = JoinSet::new();
         if let Some(Tokens { file, watch, known }) = self.tokens {
             following.spawn(watch.follow(move || replace_tokens(&file, &known)));
+        }
+        if let Some(jwt) = self.jwt {
+            jwt.follow(&mut following);
         }
         following
     }

@@ -75,7 +75,7 @@ pub enum ServeError {
     /// Without a way to know callers, only this machine may reach the server.
     #[error(
         "{0} can be reached from other machines, and nothing is set up to know who calls: add \
-         --tokens FILE, or listen on a loopback address such as 127.0.0.1:8080"
+         --tokens FILE or --jwt-issuer URL, or listen on a loopback address such as 127.0.0.1:8080"
     )]
     OpenToTheWorld(SocketAddr),
     /// The address cannot be listened on.
@@ -134,7 +134,7 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     for place in &manifests.skipped {
         tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
     }
-    let identity = Identity::load(config)?;
+    let identity = Identity::load(config).await?;
     if !identity.asks() && !config.listen.ip().is_loopback() {
         return Err(ServeError::OpenToTheWorld(config.listen));
     }

@@ -45,7 +45,7 @@ struct Fetcher {
 pub enum Remote {
     /// A JWK set.
     KeySet(Url),
-    /// An issuer that says itself where its keys are (OpenID Connect Discovery 1.0, section 4).
+    /// An issuer that says itself where its keys are (`OpenID` Connect Discovery 1.0, section 4).
     Issuer(String),
 }
 

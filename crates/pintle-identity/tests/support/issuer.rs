@@ -55,7 +55,7 @@ impl SigningKey {
     pub(crate) fn jwk(&self) -> Value {
         let mut jwk = match &self.pair {
             Pair::Rsa(pair) => {
-                // PKCS #1 in DER: two headers and a zero, 2048 bits of n, a header, three bytes of e.
+                // PKCS #1 in DER: headers and a zero, 2048 bits of n, a header, and e.
                 let der = pair.public_key().as_ref();
                 json!({"kty": "RSA", "n": encode(&der[9..265]), "e": encode(&der[267..])})
             }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{AuthorizationChoice, EventConfig, LogFormat, StoreChoice};
+use crate::config::{AuthorizationChoice, EventConfig, JwtConfig, LogFormat, StoreChoice};
 
 fn parsed(arguments: &[&str]) -> Result<Command, CliError> {
     let arguments = ["pintle"].iter().chain(arguments).map(OsString::from);
@@ -29,6 +29,7 @@ fn what_is_left_out_has_a_default() {
         store: StoreChoice::Sqlite,
         policy: Vec::new(),
         tokens: None,
+        jwt: JwtConfig::default(),
         authorization: AuthorizationChoice::Auto,
         require_status_precondition: false,
         history_age: Duration::from_mins(5),
@@ -88,6 +89,7 @@ fn every_option_is_read() {
         store: StoreChoice::Memory,
         policy: vec!["p1".into(), "p2".into()],
         tokens: Some("t".into()),
+        jwt: JwtConfig::default(),
         authorization: AuthorizationChoice::Rbac,
         require_status_precondition: true,
         history_age: Duration::from_hours(1),

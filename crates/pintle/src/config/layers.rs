@@ -13,6 +13,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use super::file::{self, Entry, Written};
+use super::identity::is_url;
 use super::{ConfigError, Environment, Origin, ServeConfig};
 use crate::cli::CliError;
 
@@ -139,7 +140,10 @@ fn from_entry(
         ConfigError::BadValue { origin, why }
     })?;
     let directory = file.parent().filter(|_| names_a_file(setting));
-    let placed = |value| directory.map(|directory| directory.join(&value).into()).unwrap_or(value);
+    let placed = |value: OsString| match directory {
+        Some(directory) if !is_url(&value.to_string_lossy()) => directory.join(&value).into(),
+        _ => value,
+    };
     Ok((key, values.into_iter().map(placed).collect()))
 }
 

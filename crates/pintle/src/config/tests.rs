@@ -92,6 +92,7 @@ fn every_setting_can_stand_in_the_file() {
         store: StoreChoice::Memory,
         policy: vec![at("p")],
         tokens: Some(at("../t")),
+        jwt: JwtConfig::default(),
         authorization: AuthorizationChoice::None,
         require_status_precondition: true,
         history_age: Duration::from_mins(10),
@@ -136,7 +137,8 @@ fn what_is_wrong_in_the_file_is_named_with_line_and_key() {
         (
             "\nlistn: x\n",
             "pintle.yaml, line 2: unknown key \"listn\"; the keys are listen, data-dir, store, \
-             policy, tokens, authorization, require-status-precondition, history-age, \
+             policy, tokens, jwt-issuer, jwt-audience, jwks, jwt-ca, jwt-username-claim, \
+             jwt-username-prefix, jwt-groups-claim, jwt-groups-prefix, authorization, require-status-precondition, history-age, \
              history-bytes-max, body-bytes-max, event-type-prefix, condition-event-prefix, \
              event-source, log-format",
         ),
