@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -148,13 +149,12 @@ impl Shell {
         let mut command = bash(directory);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Servers that a block starts on purpose, to show an error, leave no data behind.
-        command.env("PINTLE_STORE", "memory");
+        command.env("PINTLE_STORE", "memory").process_group(0);
         let mut child = command.spawn().expect("bash starts");
         let mut stdin = child.stdin.take().expect("standard input is piped");
         let stdout = Captured::follow(child.stdout.take().expect("standard output is piped"));
         let stderr = Captured::follow(child.stderr.take().expect("standard error is piped"));
-        let first = "set -euo pipefail; trap 'kill $(jobs -p) 2>/dev/null || true' EXIT";
-        writeln!(stdin, "{first}").expect("bash reads");
+        writeln!(stdin, "set -euo pipefail").expect("bash reads");
         let script = tempfile::tempdir().expect("a temporary directory");
         Self { child, stdin, stdout, stderr, script }
     }
@@ -184,9 +184,9 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // It ends with its input, and takes along what runs in its background.
-        drop(self.stdin.flush());
-        drop(self.child.kill());
+        // With all that runs in its background. A group that has ended cannot be killed.
+        let group = format!("-{}", self.child.id());
+        drop(Command::new("kill").args(["-KILL", "--", &group]).output());
         drop(self.child.wait());
     }
 }
