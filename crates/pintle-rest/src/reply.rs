@@ -461,7 +461,7 @@ impl Refused {
     }
 }
 
-/// Tells a failure: `{"error": text, "code": status, "reason": CODE, "requestId": name, ...details}`.
+/// Tells a failure: `{"error": text, "code": status, "reason": CODE, "requestId": name, ...}`.
 pub(crate) fn answer_failure(failure: &Failure, recording: &Recording) -> Response<Body> {
     let found = failure.answer();
     let mut response = json_response(found.status, &failure_body(failure, &found, recording));
