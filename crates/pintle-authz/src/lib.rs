@@ -19,6 +19,7 @@ mod granted;
 mod grounds;
 mod policy;
 mod rbac;
+mod review;
 mod roles;
 mod rule;
 mod rule_set;
@@ -33,6 +34,7 @@ pub use forbidden::{Forbidden, PathForbidden};
 pub use granted::{Granted, RefineError};
 pub use grounds::Grounds;
 pub use policy::{POLICY_SCHEMA, Policy, PolicyError};
+pub use review::{ReviewError, ReviewKind};
 pub use user::{
     ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, MASTERS, MONITORING, SERVICE_ACCOUNT_PREFIX,
     User,

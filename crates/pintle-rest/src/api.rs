@@ -18,10 +18,10 @@ use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
 
 use crate::query::Query;
-use crate::reply::{Failure, Page, answer_failure};
+use crate::reply::{Failure, answer_failure};
 use crate::route::{Place, Route};
 use crate::watch::EventCache;
-use crate::{events, read, reply, watch, write};
+use crate::{events, read, reply, review, watch, write};
 
 /// What the REST door can be told.
 #[derive(Debug, Clone)]
@@ -92,13 +92,23 @@ impl RestDoor {
         let route = Route::parse(parts.uri.path())?;
         recording.note(|exchange| exchange.path = route.template());
         if let Route::Fixed(page) = route {
-            self.check_page(parts, page, recording).await?;
+            if let Some(path) = page.guarded_path() {
+                let caller = self.identify(parts, recording).await?;
+                self.check_path(&caller, &parts.method, path)?;
+                recording.note(Exchange::allowed_path);
+            }
             return reply::fixed(&self.engine, page, &parts.method);
         }
-        let caller = self.settings.authentication.identify(parts).await?;
-        recording.note(|exchange| exchange.caller = Some(caller.clone()));
-        let Route::Resource { name, place } = route else {
-            return events::events(&self, parts, caller, recording).await;
+        let caller = self.identify(parts, recording).await?;
+        let (name, place) = match route {
+            Route::Resource { name, place } => (name, place),
+            Route::Review(kind) => {
+                return review::review(&self, parts, body, recording, &caller, kind).await;
+            }
+            Route::Events | Route::Fixed(_) => {
+                self.check_path(&caller, &parts.method, "/events")?;
+                return events::events(&self, parts, caller, recording).await;
+            }
         };
         let stranger = caller.user.is_anonymous() && self.settings.authentication.asks();
         recording.note(|exchange| exchange.verb = place.verb(&parts.method));
@@ -111,29 +121,22 @@ impl RestDoor {
         })
     }
 
-    /// Asks the rules about a page that belongs to no kind.
-    async fn check_page(
-        &self,
-        parts: &Parts,
-        page: Page,
-        recording: &Recording,
-    ) -> Result<(), Failure> {
-        let Some(path) = page.guarded_path() else { return Ok(()) };
+    async fn identify(&self, parts: &Parts, recording: &Recording) -> Result<Caller, Failure> {
         let caller = self.settings.authentication.identify(parts).await?;
-        let user = Arc::clone(&caller.user);
-        recording.note(|exchange| exchange.caller = Some(caller));
-        // As for objects, whoever may see a page may see its headers.
-        let verb = match parts.method {
-            Method::HEAD => Verb::Get,
-            _ => Verb::parse(&parts.method.as_str().to_ascii_lowercase()),
-        };
-        let checked = self.engine.rules().check_path(&user, &verb, path);
-        let stranger = user.is_anonymous() && self.settings.authentication.asks();
+        recording.note(|exchange| exchange.caller = Some(caller.clone()));
+        Ok(caller)
+    }
+
+    /// Asks the rules about a path that belongs to no kind. As for objects, whoever may see a page
+    /// may see its headers.
+    fn check_path(&self, caller: &Caller, method: &Method, path: &str) -> Result<(), Failure> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let verb = Verb::parse(&method.as_str().to_ascii_lowercase());
+        let checked = self.engine.rules().check_path(&caller.user, &verb, path);
+        let stranger = caller.user.is_anonymous() && self.settings.authentication.asks();
         let refused =
             |no| if stranger { Failure::LoginRequired } else { Failure::PathForbidden(no) };
-        checked.map_err(refused)?;
-        recording.note(Exchange::allowed_path);
-        Ok(())
+        checked.map_err(refused)
     }
 
     async fn on_resource(

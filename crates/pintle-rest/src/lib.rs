@@ -10,6 +10,7 @@ mod events;
 mod query;
 mod read;
 mod reply;
+mod review;
 mod route;
 mod shape;
 mod token;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::Method;
-use pintle_authz::Verb;
+use pintle_authz::{ReviewKind, Verb};
 
 use crate::reply::{Failure, Page};
 
@@ -14,6 +14,8 @@ pub(crate) enum Route {
     Fixed(Page),
     /// Lifecycle events, of all kinds that a caller may watch.
     Events,
+    /// A question about rights.
+    Review(ReviewKind),
     /// Something of a kind.
     Resource {
         /// `devices` or `devices.infra.example.io`.
@@ -78,6 +80,7 @@ impl Route {
         match self {
             Self::Fixed(page) => page.path(),
             Self::Events => "/events",
+            Self::Review(_) => "/{review}",
             Self::Resource { place, .. } => place.template(),
         }
     }
@@ -98,6 +101,10 @@ impl Route {
         }
         if let Some(page) = Page::named(&name) {
             return if rest.is_empty() { Ok(Self::Fixed(page)) } else { Err(Failure::NoSuchPath) };
+        }
+        if let Some(review) = ReviewKind::named(&name) {
+            let is_alone = rest.is_empty().then_some(Self::Review(review));
+            return is_alone.ok_or(Failure::NoSuchPath);
         }
         let place = match rest.as_slice() {
             [] => Place::Collection,
@@ -167,6 +174,8 @@ mod tests {
             ("/healthz", Some(Route::Fixed(Page::Healthz))),
             ("/healthz/x", None),
             ("/events", Some(Route::Events)),
+            ("/selfsubjectreviews", Some(Route::Review(ReviewKind::SelfSubject))),
+            ("/selfsubjectreviews/a", None),
             ("/events/x", None),
             ("/events.core", resource("events.core", Place::Collection)),
         ];

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, LOCATION};
-use http::{HeaderName, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use hyper::body::Incoming;
 use pintle_authz::{Ask, Granted, Reach, RefineError, Subresource, Verb};
 use pintle_engine::{Refusal, Write, Written, ask_for};
 use pintle_events::document::{self, View};
-use pintle_http::{Body, EntityTags, manager_of, read_body};
+use pintle_http::{Body, EntityTags, Recording, manager_of, read_body};
 use pintle_model::{Manner, Object, ObjectKey, ObjectName, Revision, Uid};
 use pintle_rules::{
     ConditionEdit, Conduct, DeleteOptions, Edit, ForeignLane, Intent, Lane, MetadataMode, Patch,
@@ -17,7 +18,7 @@ use pintle_rules::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::api::Call;
+use crate::api::{Call, RestDoor};
 use crate::query::propagation;
 use crate::reply::{self, Failure, Refused, message, object_response, warn};
 use crate::shape::{self, Shaped};
@@ -29,7 +30,7 @@ pub(crate) async fn create(call: Call<'_>, body: Incoming) -> Result<Response<Bo
         let key = ObjectKey::new(call.resource(), call.namespace(), "");
         ask(&call, Verb::Create, &key, None, "")?;
     }
-    let text = read_json(&call, body).await;
+    let text = read_json(call.door, call.parts, call.recording, body).await;
     // The namespace of a create may stand in its body, and the rules must be asked for it: so the
     // body is looked at before, and judged after.
     let shaped = text.and_then(|text| shape::object(&text, &call.version));
@@ -88,7 +89,7 @@ pub(crate) async fn replace(
 ) -> Result<Response<Body>, Failure> {
     let key = call.address(id);
     let granted = ask(&call, Verb::Update, &key, None, id)?;
-    let text = read_json(&call, body).await?;
+    let text = read_json(call.door, call.parts, call.recording, body).await?;
     let mut version = Arc::clone(&call.version);
     let write = refine(&call, granted, id, |_| {
         let mut shaped = shape::object(&text, &version)?;
@@ -111,7 +112,7 @@ pub(crate) async fn replace_status(
     has_status(&call)?;
     let key = call.address(id);
     let granted = ask(&call, Verb::Update, &key, Some(Subresource::Status), id)?;
-    let text = read_json(&call, body).await?;
+    let text = read_json(call.door, call.parts, call.recording, body).await?;
     let mut version = Arc::clone(&call.version);
     let write = refine(&call, granted, id, |_| {
         let shaped = shape::status(&text, &version)?;
@@ -156,7 +157,7 @@ async fn patch_lane(
     };
     let granted = ask(&call, Verb::Patch, &key, subresource, id)?;
     let format = patch_format(&call)?;
-    let text = read(&call, body).await?;
+    let text = read(call.door, call.parts, call.recording, body).await?;
     let write = refine(&call, granted, id, |_| {
         let (patch, root) = shape::patch(&text, format, &call.version, name)?;
         if lane == Lane::Main && patch.reads() {
@@ -182,7 +183,7 @@ pub(crate) async fn put_condition(
     has_status(&call)?;
     let key = call.address(id);
     let granted = ask(&call, Verb::Patch, &key, Some(Subresource::Status), id)?;
-    let text = read_json(&call, body).await?;
+    let text = read_json(call.door, call.parts, call.recording, body).await?;
     edit_condition(&call, id, key, granted, || {
         let Value::Object(fields) = shape::parse(&text)? else {
             return Err(Failure::bad_request("the body must be the condition, a JSON object"));
@@ -232,7 +233,7 @@ pub(crate) async fn delete(
 ) -> Result<Response<Body>, Failure> {
     let key = call.address(id);
     let granted = ask(&call, Verb::Delete, &key, None, id)?;
-    let text = read(&call, body).await?;
+    let text = read(call.door, call.parts, call.recording, body).await?;
     let write = refine(&call, granted, id, |_| {
         let options =
             if text.is_empty() { Value::Object(Map::new()) } else { shape::parse(&text)? };
@@ -482,19 +483,28 @@ fn revision_in_body(value: &Value) -> Result<Revision, Failure> {
     }
 }
 
-async fn read(call: &Call<'_>, body: Incoming) -> Result<Bytes, Failure> {
-    let settings = &call.door.settings;
-    let headers = &call.parts.headers;
-    let read = read_body(headers, body, settings.body_bytes_max, settings.body_timeout).await?;
-    call.recording.note(|exchange| exchange.bytes_in = read.len() as u64);
+async fn read(
+    door: &RestDoor,
+    parts: &Parts,
+    recording: &Recording,
+    body: Incoming,
+) -> Result<Bytes, Failure> {
+    let settings = &door.settings;
+    let (bytes_max, timeout) = (settings.body_bytes_max, settings.body_timeout);
+    let read = read_body(&parts.headers, body, bytes_max, timeout).await?;
+    recording.note(|exchange| exchange.bytes_in = read.len() as u64);
     Ok(read)
 }
 
 /// Reads a body that must be JSON and say so.
-async fn read_json(call: &Call<'_>, body: Incoming) -> Result<Bytes, Failure> {
-    let given = content_type(call);
-    match given.as_deref() {
-        None | Some("application/json") => read(call, body).await,
+pub(crate) async fn read_json(
+    door: &RestDoor,
+    parts: &Parts,
+    recording: &Recording,
+    body: Incoming,
+) -> Result<Bytes, Failure> {
+    match content_type(&parts.headers).as_deref() {
+        None | Some("application/json") => read(door, parts, recording, body).await,
         Some(given) => Err(Failure::UnsupportedMediaType {
             given: given.chars().take(128).collect(),
             accepted: "application/json",
@@ -503,7 +513,7 @@ async fn read_json(call: &Call<'_>, body: Incoming) -> Result<Bytes, Failure> {
 }
 
 fn patch_format(call: &Call<'_>) -> Result<PatchFormat, Failure> {
-    let given = content_type(call);
+    let given = content_type(&call.parts.headers);
     let format = match given.as_deref() {
         None | Some("application/json") => Some(PatchFormat::Merge),
         Some(given) => PatchFormat::from_media_type(given),
@@ -516,8 +526,8 @@ fn patch_format(call: &Call<'_>) -> Result<PatchFormat, Failure> {
 }
 
 /// The media type of the body, without parameters and in lower case.
-fn content_type(call: &Call<'_>) -> Option<String> {
-    let value = call.parts.headers.get(CONTENT_TYPE)?;
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?;
     let value = String::from_utf8_lossy(value.as_bytes());
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }

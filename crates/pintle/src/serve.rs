@@ -2,11 +2,10 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pintle_authz::{Policy, PolicyError};
 use pintle_engine::{Engine, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy};
 use pintle_events::Bus;
 use pintle_http::{Authenticators, ServerLimits};
@@ -20,10 +19,9 @@ use crate::authorization::{self, AuthorizationError};
 use crate::banner::Banner;
 use crate::config::{ServeConfig, StoreChoice};
 use crate::identity::{Identity, IdentityError};
-use crate::input_file;
 use crate::manifests::{self, Manifest, ManifestError, ManifestLimits};
+use crate::policies::{Policies, PolicyFileError};
 use crate::service_manager::{ServiceManager, State};
-use crate::yaml;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -34,38 +32,9 @@ pub enum ServeError {
     /// A document in such a file cannot be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    /// A file that the settings name cannot be read.
-    #[error(
-        "cannot read {}, which the setting {setting:?} names (an option, a variable, or a key of \
-         the settings file)",
-        file.display()
-    )]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// The name of the setting.
-        setting: &'static str,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A policy file is not YAML.
-    #[error("{}: {problem}", file.display())]
-    PolicyText {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong, and where.
-        problem: String,
-    },
-    /// A policy file breaks the rules of policy files.
-    #[error("{}{}: {problem}", file.display(), at_line(*line))]
-    Policy {
-        /// The file.
-        file: PathBuf,
-        /// The line of the entry, from 1; nothing when no one entry is meant.
-        line: Option<u64>,
-        /// What is wrong, and where.
-        problem: PolicyError,
-    },
+    /// A policy file cannot be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
     /// Callers cannot be known.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -112,9 +81,7 @@ impl ServeError {
             Self::Engine(_) | Self::Signals(_) => 1,
             Self::Manifest(_)
             | Self::Apply(_)
-            | Self::Unreadable { .. }
-            | Self::PolicyText { .. }
-            | Self::Policy { .. }
+            | Self::Policy(_)
             | Self::Identity(_)
             | Self::Authorization(_)
             | Self::OpenToTheWorld(_)
@@ -138,14 +105,16 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     if !identity.asks() && !config.listen.ip().is_loopback() {
         return Err(ServeError::OpenToTheWorld(config.listen));
     }
-    let policies = config.policy.iter().map(|file| read_policy(file)).collect::<Result<_, _>>()?;
+    let policies = Policies::load(&config.policy)?;
     let store = open_store(config)?;
     let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
     let decided = authorization::decide(config, &manifests.manifests, data_dir)?;
     let mode = decided.mode;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().unwrap_or(config.listen);
-    let engine = start_engine(config, store, RuleSource { mode, policies }).await?;
+    let engine =
+        start_engine(config, store, RuleSource { mode, policies: policies.read().to_vec() })
+            .await?;
     let Applied { created, updated, kept, left_out } = apply(&engine, &manifests.manifests).await?;
     if !manifests.manifests.is_empty() {
         tracing::info!(
@@ -171,7 +140,8 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     // A reader that has gone stops nothing.
     drop(write!(out, "{}", banner.text()).and_then(|()| out.flush()));
     let authentication = identity.authenticators(mode);
-    let _following = identity.follow();
+    let mut following = identity.follow();
+    following.spawn(policies.follow(Arc::clone(&engine)));
     let bus = Bus::new(Arc::clone(&engine), config.events.names());
     let door = RestDoor::new(Arc::clone(&engine), bus, rest_settings(config, authentication));
     let mut signals = Signals::new()?;
@@ -248,28 +218,6 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
-fn at_line(line: Option<u64>) -> String {
-    line.map(|line| format!(", line {line}")).unwrap_or_default()
-}
-
-fn read_text(file: &Path, setting: &'static str) -> Result<String, ServeError> {
-    input_file::read_text(file).map_err(|source| ServeError::Unreadable {
-        file: file.to_owned(),
-        setting,
-        source,
-    })
-}
-
-fn read_policy(file: &Path) -> Result<Policy, ServeError> {
-    let text = read_text(file, "policy")?;
-    let value = yaml::value(&text)
-        .map_err(|problem| ServeError::PolicyText { file: file.to_owned(), problem })?;
-    Policy::from_value(&value).map_err(|problem| {
-        let line = problem.entry.and_then(|entry| yaml::line_of_item(&text, entry));
-        ServeError::Policy { file: file.to_owned(), line, problem }
-    })
-}
-
 /// The path of an object to try things on: the first one from the files that is not of a core kind.
 fn sample(engine: &Engine, manifests: &[Manifest]) -> Option<String> {
     let catalog = engine.catalog();
@@ -306,21 +254,5 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::error::Error as _;
-
-    use super::*;
-
-    #[test]
-    fn what_has_no_end_is_not_read() {
-        let zero = Path::new("/dev/zero");
-        let error = read_policy(zero).unwrap_err();
-        assert!(error.to_string().contains("/dev/zero"), "{error}");
-        let why = error.source().map(ToString::to_string);
-        assert_eq!(why.as_deref(), Some("it is not a regular file"));
     }
 }

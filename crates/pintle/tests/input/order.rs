@@ -5,9 +5,11 @@ mod access;
 mod checks;
 mod matrix;
 mod namespaces;
+mod reload;
+mod reviews;
 mod start;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -37,8 +39,12 @@ async fn guarded(policy: Option<&str>) -> Guarded {
         None => devices().join("policy.yaml"),
         Some(text) => written(&files, "policy.yaml", text),
     };
-    let launch = with_tokens(&files).arg(format!("--policy={}", policy_file.display()));
-    Guarded { server: launch.start().await, _files: files }
+    Guarded { server: guarded_by(&files, &policy_file).await, _files: files }
+}
+
+/// The example with its tokens, one more for the administrator, and this policy file.
+async fn guarded_by(files: &TempDir, policy: &Path) -> Server {
+    with_tokens(files).arg(format!("--policy={}", policy.display())).start().await
 }
 
 /// The example with its tokens, and RBAC objects from a file.
