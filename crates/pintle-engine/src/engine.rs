@@ -16,7 +16,8 @@ use crate::lens::Lens;
 use crate::lifecycle::{self, Follower};
 use crate::turns::Turns;
 use crate::{
-    Catalog, Clock, Entropy, Hook, Limits, Refusal, RuleSource, Selection, Written, ask_for,
+    Catalog, Clock, Entropy, Hook, Limits, Measures, Refusal, RuleSource, Selection, Written,
+    ask_for,
 };
 
 /// What an engine is made from.
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     /// How far catalog and rules have followed the log.
     followed: watch::Sender<Revision>,
     closing: watch::Sender<bool>,
+    pub(crate) measures: Measures,
 }
 
 impl Engine {
@@ -78,6 +80,7 @@ impl Engine {
             hub: Hub::new(newest, &setup.limits),
             followed: watch::Sender::new(Revision::ZERO),
             closing: watch::Sender::new(false),
+            measures: Measures::default(),
             store: setup.store,
         });
         let mut follower = Follower::new(Arc::clone(&shared));
@@ -176,6 +179,27 @@ impl Engine {
     /// The newest revision.
     pub fn newest(&self) -> Revision {
         *self.shared.store.head().borrow()
+    }
+
+    /// What is counted and timed.
+    pub fn measures(&self) -> &Measures {
+        &self.shared.measures
+    }
+
+    /// How many watchers there are.
+    pub fn watchers(&self) -> usize {
+        self.shared.hub.watchers()
+    }
+
+    /// The watcher that is the furthest behind has told everything up to this revision; nothing
+    /// when nobody watches, or everybody is still being told the state.
+    pub fn slowest_watcher(&self) -> Option<Revision> {
+        self.shared.hub.slowest()
+    }
+
+    /// How far catalogue and rules have followed what was written.
+    pub fn followed_up_to(&self) -> Revision {
+        *self.shared.followed.borrow()
     }
 
     /// Facts about the store.

@@ -47,8 +47,13 @@ pub(crate) async fn compact(shared: Arc<Shared>) {
         tokio::time::sleep(COMPACT_INTERVAL).await;
         loop {
             match shared.store.compact(shared.now()).await {
-                Ok(step) if step.more => tokio::task::yield_now().await,
-                Ok(_) => break,
+                Ok(step) => {
+                    shared.measures.compacted(step);
+                    if !step.more {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "history could not be compacted");
                     break;

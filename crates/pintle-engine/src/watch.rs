@@ -71,7 +71,7 @@ pub struct Watcher {
     woken: watch::Receiver<Revision>,
     access_changed: watch::Receiver<u64>,
     closing: watch::Receiver<bool>,
-    _seat: Seat,
+    seat: Seat,
 }
 
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Engine {
             woken,
             access_changed,
             closing: self.closing(),
-            _seat: seat,
+            seat,
         })
     }
 
@@ -248,6 +248,7 @@ impl Watcher {
             self.woken.mark_changed();
         }
         self.phase = Phase::Log(tail.up_to);
+        self.seat.told(tail.up_to);
         let sight = self.sight(self.shared.lens(first), &self.selections);
         Ok(tail.events.iter().filter_map(|event| sight.of(event)).collect())
     }

@@ -258,10 +258,12 @@ impl Engine {
                 None => Ok(written(tried(current, &change)?)),
             };
         }
+        let began = std::time::Instant::now();
         let committed = timeout_at(deadline, self.store().commit(vec![change])).await;
         let committed = committed.map_err(|_| {
             Refusal::OutcomeUnknown("the store did not answer before the deadline".into())
         })?;
+        self.measures().committed(began, &committed);
         match committed? {
             Committed::At(mut objects) => {
                 let object = objects.pop();

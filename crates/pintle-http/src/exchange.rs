@@ -1,6 +1,7 @@
 //! [`Exchange`]: what is known of one request. It is filled in on the way through a door, and told
 //! to [`Observer`]s when it was answered, and when its stream has ended.
 
+mod log;
 mod observers;
 mod recording;
 mod request_id;
@@ -18,6 +19,7 @@ use pintle_engine::{Refusal, Written};
 use pintle_model::{GroupResource, Object, ObjectKey, Revision, Uid};
 use pintle_rules::Refusal as RulesRefusal;
 
+pub use log::RequestLog;
 pub use observers::{Gate, Observer, Observers, Pass, Passage};
 pub use recording::Recording;
 pub use request_id::RequestId;

@@ -7,8 +7,10 @@
 mod body;
 mod entity_tag;
 mod exchange;
+pub mod health;
 mod hosts;
 mod manager;
+mod metrics;
 mod reason;
 mod refusals;
 mod server;
@@ -17,10 +19,11 @@ pub use body::{Body, BodyError, read_body};
 pub use entity_tag::{EntityTags, InvalidEntityTag};
 pub use exchange::{
     Decision, Exchange, Gate, Observer, Observers, Outcome, Pass, Passage, Recording, RequestId,
-    TraceParent,
+    RequestLog, TraceParent,
 };
 pub use hosts::{ForeignHost, NotOneHost, check_host, check_local};
 pub use manager::manager_of;
+pub use metrics::{Format, Metrics};
 pub use pintle_identity::{Authenticators, Caller, Connection, Lapse, Lapsed, Unauthenticated};
 pub use reason::Reason;
 pub use refusals::{Answer, Subject, answer};

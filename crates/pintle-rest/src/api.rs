@@ -12,7 +12,8 @@ use pintle_authz::{Asks, Granted, Verb};
 use pintle_engine::{Engine, Served};
 use pintle_events::Bus;
 use pintle_http::{
-    Authenticators, Body, Caller, Door, Exchange, Observers, Recording, check_host, check_local,
+    Authenticators, Body, Caller, Door, Exchange, Metrics, Observers, Recording, check_host,
+    check_local,
 };
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
@@ -36,6 +37,8 @@ pub struct RestSettings {
     pub body_timeout: Duration,
     /// A watch with nothing to tell says so after this time.
     pub bookmark_interval: Duration,
+    /// What is counted and timed, for the page that shows it. It has to be among the observers.
+    pub metrics: Arc<Metrics>,
     /// Who is told of requests, and who may hold them up.
     pub observers: Observers,
 }
@@ -48,6 +51,7 @@ impl Default for RestSettings {
             body_bytes_max: 16 * 1024 * 1024,
             body_timeout: Duration::from_mins(1),
             bookmark_interval: Duration::from_secs(30),
+            metrics: Arc::default(),
             observers: Observers::default(),
         }
     }
@@ -97,7 +101,7 @@ impl RestDoor {
                 self.check_path(&caller, &parts.method, path)?;
                 recording.note(Exchange::allowed_path);
             }
-            return reply::fixed(&self.engine, page, &parts.method);
+            return reply::fixed(&self.engine, &self.settings.metrics, page, parts);
         }
         let caller = self.identify(parts, recording).await?;
         let (name, place) = match route {

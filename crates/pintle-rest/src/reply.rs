@@ -7,14 +7,16 @@ use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER, WARNING,
     WWW_AUTHENTICATE,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use pintle_authz::PathForbidden;
 use pintle_engine::{Engine, Refusal, Served};
 use pintle_events::document::{self, View};
 use pintle_events::{InvalidCursor, InvalidPattern};
+use pintle_http::health::{self, Check};
 use pintle_http::{
-    Answer, Body, BodyError, ForeignHost, InvalidEntityTag, Lapsed, NotOneHost, Reason, Recording,
-    Subject, Unauthenticated, answer,
+    Answer, Body, BodyError, ForeignHost, Format, InvalidEntityTag, Lapsed, Metrics, NotOneHost,
+    Reason, Recording, Subject, Unauthenticated, answer,
 };
 use pintle_model::{GroupResource, InvalidRevision, InvalidSelector, Object};
 use pintle_rules::{Conflict, Refusal as RulesRefusal};
@@ -32,13 +34,15 @@ pub(crate) enum Page {
     Livez,
     /// The server can do its work.
     Readyz,
+    /// What is counted and timed.
+    Metrics,
     /// A name that is kept for a page to come, so that no kind takes it.
     Reserved(&'static str),
 }
 
 /// The paths that are kept.
-const RESERVED: [&str; 8] =
-    ["/openapi.json", "/docs", "/metrics", "/graphql", "/api", "/apis", "/version", "/openapi"];
+const RESERVED: [&str; 7] =
+    ["/openapi.json", "/docs", "/graphql", "/api", "/apis", "/version", "/openapi"];
 
 impl Page {
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -47,6 +51,7 @@ impl Page {
             "healthz" => Some(Self::Healthz),
             "livez" => Some(Self::Livez),
             "readyz" => Some(Self::Readyz),
+            "metrics" => Some(Self::Metrics),
             _ => RESERVED
                 .into_iter()
                 .find(|kept| kept.strip_prefix('/') == Some(name))
@@ -61,6 +66,7 @@ impl Page {
             Self::Healthz => "/healthz",
             Self::Livez => "/livez",
             Self::Readyz => "/readyz",
+            Self::Metrics => "/metrics",
             Self::Reserved(path) => path,
         }
     }
@@ -70,6 +76,7 @@ impl Page {
     pub(crate) const fn guarded_path(self) -> Option<&'static str> {
         match self {
             Self::Health | Self::Healthz | Self::Livez | Self::Readyz => None,
+            Self::Metrics => Some("/metrics"),
             Self::Reserved(path) => Some(path),
         }
     }
@@ -78,33 +85,49 @@ impl Page {
 /// Answers a page of the door's own.
 pub(crate) fn fixed(
     engine: &Engine,
+    metrics: &Metrics,
     page: Page,
-    method: &Method,
+    parts: &Parts,
 ) -> Result<Response<Body>, Failure> {
+    let method = &parts.method;
     if let Page::Reserved(path) = page {
         return Err(Failure::ReservedPath { path });
     }
     if method != Method::GET && method != Method::HEAD {
         return Err(Failure::MethodNotAllowed { allow: "GET, HEAD" });
     }
-    let closing = *engine.closing().borrow();
     Ok(match page {
-        Page::Readyz if closing => {
-            plain(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down\n")
+        Page::Readyz => checked("readyz", &health::ready(engine), parts),
+        Page::Healthz => checked("healthz", &health::alive(), parts),
+        Page::Livez | Page::Reserved(_) => checked("livez", &health::alive(), parts),
+        Page::Metrics => {
+            let format = Format::asked_for(&parts.headers);
+            text_response(StatusCode::OK, format.media_type(), metrics.page(engine, format))
         }
         Page::Health => {
             json_response(StatusCode::OK, &json!({"status": "healthy", "service": "pintle"}))
         }
-        Page::Healthz | Page::Livez | Page::Readyz | Page::Reserved(_) => {
-            plain(StatusCode::OK, "ok\n")
-        }
     })
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+/// The answer of a page about health: `ok`, or with `?verbose` and when something is wrong, all
+/// that was looked at. `?exclude=NAME` leaves a check out. As upstream.
+fn checked(page: &str, checks: &[Check], parts: &Parts) -> Response<Body> {
+    let query = parts.uri.query().unwrap_or_default();
+    let pairs = || query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let left_out = |check: &&Check| !pairs().any(|pair| pair == ("exclude", check.name));
+    let checks: Vec<Check> = checks.iter().filter(left_out).cloned().collect();
+    let (well, list) = health::list(page, &checks);
+    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let brief = well && !pairs().any(|(name, _)| name == "verbose");
+    let text = if brief { "ok\n".to_owned() } else { list };
+    text_response(status, "text/plain; charset=utf-8", text)
+}
+
+fn text_response(status: StatusCode, media_type: &str, text: String) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    set(response.headers_mut(), CONTENT_TYPE, "text/plain; charset=utf-8");
+    set(response.headers_mut(), CONTENT_TYPE, media_type);
     response
 }
 

@@ -14,6 +14,7 @@ mod identity;
 mod input_file;
 pub mod logging;
 pub mod manifests;
+mod observe;
 mod policies;
 mod reload;
 pub mod serve;

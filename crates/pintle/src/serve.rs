@@ -20,6 +20,7 @@ use crate::banner::Banner;
 use crate::config::{ServeConfig, StoreChoice};
 use crate::identity::{Identity, IdentityError};
 use crate::manifests::{self, Manifest, ManifestError, ManifestLimits};
+use crate::observe;
 use crate::policies::{Policies, PolicyFileError};
 use crate::service_manager::{ServiceManager, State};
 
@@ -162,8 +163,11 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
 }
 
 fn rest_settings(config: &ServeConfig, authentication: Authenticators) -> RestSettings {
+    let (observers, metrics) = observe::observers();
     RestSettings {
         authentication,
+        metrics,
+        observers,
         require_status_precondition: config.require_status_precondition,
         body_bytes_max: config.body_bytes_max,
         ..RestSettings::default()

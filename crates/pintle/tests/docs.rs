@@ -45,6 +45,7 @@ pages! {
     events: "docs/src/events.md",
     policy: "docs/src/policy.md",
     files: "docs/src/files.md",
+    observability: "docs/src/observability.md",
     settings: "docs/src/settings.md",
 }
 
@@ -75,6 +76,24 @@ fn every_reason_is_explained_with_its_status() {
     }
     let is_row = |line: &&str| line.starts_with("| 4") || line.starts_with("| 5");
     assert_eq!(text.lines().filter(is_row).count(), reasons().count());
+}
+
+/// The rows of the table of metrics, `| `NAME` | …`, and the families of the page.
+#[tokio::test]
+async fn every_metric_is_in_the_table_and_no_other() {
+    let server = harness::server::Launch::devices().start().await;
+    let page = server.get("/metrics").await.expect(200).text();
+    let families = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let mut exported: Vec<_> =
+        families.filter_map(|family| family.split(' ').next().map(str::to_owned)).collect();
+    let text = read("docs/src/observability.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let is_metric = |name: &&str| name.starts_with("pintle_") || name.starts_with("process_");
+    let mut explained: Vec<_> = rows.filter(is_metric).map(str::to_owned).collect();
+    exported.sort();
+    explained.sort();
+    assert!(exported.len() > 20);
+    assert_eq!(explained, exported);
 }
 
 #[test]

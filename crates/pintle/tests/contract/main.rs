@@ -10,6 +10,7 @@ mod events;
 mod guide;
 mod kinds;
 mod lifecycle;
+mod metrics;
 mod properties;
 mod rest;
 mod rights;

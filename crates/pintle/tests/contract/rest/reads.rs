@@ -116,6 +116,8 @@ async fn health_is_told_in_every_dialect() {
     for path in ["/healthz", "/readyz", "/livez"] {
         assert_eq!(server.get(path).await.expect(200).text(), "ok\n", "{path}");
     }
+    let verbose = server.get("/readyz?verbose&exclude=follower").await.expect(200).text();
+    assert_eq!(verbose, "[+]ping ok\n[+]store ok\n[+]shutdown ok\nreadyz check passed\n");
 }
 
 #[tokio::test]

@@ -1,0 +1,374 @@
+//! [`Metrics`]: what is counted and timed, as a page for Prometheus.
+//!
+//! Label values come from the server alone: doors, verbs, the resources that it serves, status
+//! codes. Even so there are at most [`SERIES_MAX`] sets of labels a family; what comes later is
+//! counted under the resource `other`.
+
+mod process;
+mod text;
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pintle_authz::{Subresource, Verb};
+use pintle_engine::{Engine, Histogram};
+use pintle_model::GroupResource;
+
+use crate::{Exchange, Observer};
+
+pub use text::Format;
+use text::{Kind, Text};
+
+/// So many sets of labels a family has at most, and then one more for each door, verb and code.
+const SERIES_MAX: usize = 4_096;
+
+/// Counts and times of requests, and the page that shows them with those of the engine.
+#[derive(Debug)]
+pub struct Metrics {
+    requests: Family<RequestLabels, Histogram>,
+    writes: Family<WriteLabels, AtomicU64>,
+    events: Family<About, AtomicU64>,
+    turned_away: Family<&'static str, AtomicU64>,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    streams: AtomicI64,
+    began: SystemTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct RequestLabels {
+    door: &'static str,
+    verb: &'static str,
+    about: About,
+    status_lane: bool,
+    /// Zero for what was not answered.
+    code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct WriteLabels {
+    about: About,
+    status_lane: bool,
+    outcome: &'static str,
+}
+
+/// What a request was about, as far as it may be a label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum About {
+    /// A resource that is served.
+    Served(GroupResource),
+    /// No resource.
+    None,
+    /// One more than there is room for.
+    Other,
+}
+
+impl About {
+    fn of(exchange: &Exchange) -> Self {
+        exchange.resource.clone().map_or(Self::None, Self::Served)
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Served(resource) => resource.as_str(),
+            Self::None => "",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Labels that may have to give up the resource, when there are too many.
+trait Labels: Clone + Eq + Hash + Ord {
+    fn without_resource(&self) -> Self;
+}
+
+impl Labels for RequestLabels {
+    fn without_resource(&self) -> Self {
+        Self { about: About::Other, ..self.clone() }
+    }
+}
+
+impl Labels for WriteLabels {
+    fn without_resource(&self) -> Self {
+        Self { about: About::Other, ..self.clone() }
+    }
+}
+
+impl Labels for About {
+    fn without_resource(&self) -> Self {
+        Self::Other
+    }
+}
+
+impl Labels for &'static str {
+    fn without_resource(&self) -> Self {
+        self
+    }
+}
+
+/// One value for each set of labels.
+#[derive(Debug)]
+struct Family<L, V>(RwLock<HashMap<L, Arc<V>>>);
+
+impl<L: Labels, V: Default> Family<L, V> {
+    fn new() -> Self {
+        Self(RwLock::default())
+    }
+
+    fn get(&self, labels: &L) -> Arc<V> {
+        let read = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = read.get(labels) {
+            return Arc::clone(found);
+        }
+        drop(read);
+        let mut values = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let full = values.len() >= SERIES_MAX && !values.contains_key(labels);
+        let labels = if full { labels.without_resource() } else { labels.clone() };
+        Arc::clone(values.entry(labels).or_default())
+    }
+
+    /// All of them, in order.
+    fn sorted(&self) -> Vec<(L, Arc<V>)> {
+        let values = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let values = values.iter().map(|(labels, value)| (labels.clone(), Arc::clone(value)));
+        let mut sorted: Vec<_> = values.collect();
+        sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+        sorted
+    }
+}
+
+fn verb(exchange: &Exchange) -> &'static str {
+    match &exchange.verb {
+        Some(Verb::Get) => "get",
+        Some(Verb::List) => "list",
+        Some(Verb::Watch) => "watch",
+        Some(Verb::Create) => "create",
+        Some(Verb::Update) => "update",
+        Some(Verb::Patch) => "patch",
+        Some(Verb::Delete) => "delete",
+        Some(Verb::DeleteCollection) => "deletecollection",
+        Some(Verb::Other(_)) | None => "other",
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            requests: Family::new(),
+            writes: Family::new(),
+            events: Family::new(),
+            turned_away: Family::new(),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            streams: AtomicI64::new(0),
+            began: SystemTime::now(),
+        }
+    }
+}
+
+impl Observer for Metrics {
+    fn answered(&self, exchange: &Exchange) {
+        let status_lane = exchange.subresource == Some(Subresource::Status);
+        let about = About::of(exchange);
+        let labels = RequestLabels {
+            door: exchange.door,
+            verb: verb(exchange),
+            about: about.clone(),
+            status_lane,
+            code: exchange.status.map_or(0, |status| status.as_u16()),
+        };
+        self.requests.get(&labels).add(exchange.duration);
+        if exchange.is_write() && !exchange.dry_run {
+            let labels = WriteLabels { about, status_lane, outcome: exchange.outcome.as_str() };
+            self.writes.get(&labels).fetch_add(1, Ordering::Relaxed);
+        }
+        if exchange.is_turned_away() {
+            let count = self.turned_away.get(&exchange.decision.as_str());
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.bytes_in.fetch_add(exchange.bytes_in, Ordering::Relaxed);
+        self.bytes_out.fetch_add(exchange.bytes_out, Ordering::Relaxed);
+        self.streams.fetch_add(i64::from(exchange.endless), Ordering::Relaxed);
+    }
+
+    fn sent(&self, exchange: &Exchange, events: u64, bytes: u64) {
+        if events > 0 {
+            self.events.get(&About::of(exchange)).fetch_add(events, Ordering::Relaxed);
+        }
+        self.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn ended(&self, exchange: &Exchange) {
+        self.streams.fetch_sub(i64::from(exchange.endless), Ordering::Relaxed);
+    }
+}
+
+impl Metrics {
+    /// The page.
+    pub fn page(&self, engine: &Engine, format: Format) -> String {
+        let mut text = Text::new(format);
+        self.requests(&mut text);
+        self.traffic(&mut text);
+        watches(&mut text, engine);
+        store(&mut text, engine);
+        self.process(&mut text);
+        text.end()
+    }
+
+    fn requests(&self, text: &mut Text) {
+        text.family(
+            "pintle_request_duration_seconds",
+            Kind::Histogram,
+            "Requests, until they were answered (streams: until they began), by door, verb, resource, lane and code; the code is 0 where the client was gone before.",
+        );
+        for (labels, histogram) in self.requests.sorted() {
+            let code = labels.code.to_string();
+            let labels = [
+                ("door", labels.door),
+                ("verb", labels.verb),
+                ("resource", labels.about.as_str()),
+                ("lane", lane(labels.status_lane)),
+                ("code", &code),
+            ];
+            text.histogram("pintle_request_duration_seconds", &labels, &histogram);
+        }
+        text.family(
+            "pintle_writes_total",
+            Kind::Counter,
+            "Write requests by resource, lane and outcome: changed, unchanged, conflict, refused, failed, abandoned.",
+        );
+        for (labels, count) in self.writes.sorted() {
+            let shown = [
+                ("resource", labels.about.as_str()),
+                ("lane", lane(labels.status_lane)),
+                ("outcome", labels.outcome),
+            ];
+            text.sample("pintle_writes_total", &shown, count.load(Ordering::Relaxed));
+        }
+        text.family(
+            "pintle_turned_away_total",
+            Kind::Counter,
+            "Requests of callers who are not known (unauthenticated), or may not (forbidden).",
+        );
+        for (decision, count) in self.turned_away.sorted() {
+            let labels = [("decision", decision)];
+            text.sample("pintle_turned_away_total", &labels, count.load(Ordering::Relaxed));
+        }
+    }
+
+    fn traffic(&self, text: &mut Text) {
+        text.counter(
+            "pintle_request_bytes_total",
+            "Bytes of the bodies of requests.",
+            self.bytes_in.load(Ordering::Relaxed),
+        );
+        text.counter(
+            "pintle_response_bytes_total",
+            "Bytes of the bodies of answers, streams included.",
+            self.bytes_out.load(Ordering::Relaxed),
+        );
+        text.gauge(
+            "pintle_streams_open",
+            "Streams that are open: watches and events.",
+            self.streams.load(Ordering::Relaxed),
+        );
+        text.family(
+            "pintle_events_sent_total",
+            Kind::Counter,
+            "Events that streams have told, by resource; those of /events have none.",
+        );
+        for (about, count) in self.events.sorted() {
+            let labels = [("resource", about.as_str())];
+            text.sample("pintle_events_sent_total", &labels, count.load(Ordering::Relaxed));
+        }
+    }
+
+    fn process(&self, text: &mut Text) {
+        process::show(text);
+        let began = self.began.duration_since(UNIX_EPOCH).unwrap_or_default();
+        text.gauge(
+            "process_start_time_seconds",
+            "When the process began, in seconds since 1970.",
+            began.as_secs(),
+        );
+        text.family("pintle_build_info", Kind::Gauge, "Which build this is; always 1.");
+        text.sample("pintle_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    }
+}
+
+const fn lane(status: bool) -> &'static str {
+    if status { "status" } else { "main" }
+}
+
+fn watches(text: &mut Text, engine: &Engine) {
+    let newest = engine.newest();
+    text.gauge("pintle_watchers", "Watchers that are open in the engine.", engine.watchers());
+    let lag = engine.slowest_watcher().map_or(0, |told| newest.0.saturating_sub(told.0));
+    text.gauge(
+        "pintle_watch_lag_revisions",
+        "How many revisions the slowest watcher is behind.",
+        lag,
+    );
+    let behind = newest.0.saturating_sub(engine.followed_up_to().0);
+    text.gauge(
+        "pintle_follower_lag_revisions",
+        "How many revisions catalogue and rules are behind what was written.",
+        behind,
+    );
+}
+
+fn store(text: &mut Text, engine: &Engine) {
+    let (info, measures) = (engine.store_info(), engine.measures());
+    text.gauge("pintle_store_revision", "The newest revision.", info.newest.0);
+    text.gauge(
+        "pintle_store_oldest_revision",
+        "History is complete after this revision.",
+        info.oldest.0,
+    );
+    text.gauge("pintle_store_objects", "Objects.", info.objects);
+    text.gauge("pintle_store_history_bytes", "About how much history takes.", info.history_bytes);
+    text.gauge(
+        "pintle_store_history_cut_short",
+        "Whether the byte limit keeps less history than its age limit asks for.",
+        u8::from(info.history_cut_short),
+    );
+    text.counter("pintle_store_flushes_total", "Flushes to disk.", info.commits);
+    text.counter("pintle_store_changes_total", "Changes in those.", info.changes);
+    text.family(
+        "pintle_store_commit_duration_seconds",
+        Kind::Histogram,
+        "Commits, from when the store was asked until it had answered, waiting included.",
+    );
+    text.histogram("pintle_store_commit_duration_seconds", &[], &measures.commits);
+    text.counter(
+        "pintle_store_compaction_steps_total",
+        "Steps of the compaction of history.",
+        measures.compaction_steps(),
+    );
+    text.counter(
+        "pintle_store_compacted_events_total",
+        "Events that compaction dropped from history.",
+        measures.compacted_events(),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_kinds_than_there_is_room_for_are_other() {
+        let family: Family<About, AtomicU64> = Family::new();
+        for number in 0..SERIES_MAX + 100 {
+            let resource = GroupResource::new("x.io", &format!("kind{number}"));
+            family.get(&About::Served(resource)).fetch_add(1, Ordering::Relaxed);
+        }
+        let sorted = family.sorted();
+        assert_eq!(sorted.len(), SERIES_MAX + 1);
+        let (last, count) = sorted.last().unwrap();
+        assert_eq!((last, count.load(Ordering::Relaxed)), (&About::Other, 100));
+    }
+}
