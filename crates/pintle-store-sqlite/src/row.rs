@@ -111,7 +111,8 @@ impl Texts {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.metadata.as_ref().map_or(0, Vec::len) + self.ledger.as_ref().map_or(0, Vec::len)
+        let texts = [&self.metadata, &self.ledger, &self.flips];
+        texts.into_iter().flatten().map(Vec::len).sum()
     }
 }
 
@@ -253,7 +254,9 @@ impl LogRow<'_> {
 pub(crate) const COUNTED_BYTES: &str = "48 + ifnull(octet_length(namespace), 0)
     + ifnull(octet_length(name), 0) + ifnull(octet_length(metadata), 0)
     + ifnull(octet_length(ledger), 0) + ifnull(octet_length(status), 0)
-    + ifnull(octet_length(body), 0)";
+    + ifnull(octet_length(body), 0)
+    + CASE WHEN wrote & 64 THEN ifnull((SELECT octet_length(value) FROM flips
+        WHERE flips.revision = log.revision), 0) ELSE 0 END";
 
 /// Reads stored JSON; a damaged text is an error that names where it stood.
 pub(crate) fn metadata(text: &[u8], at: i64) -> Result<Arc<Metadata>, StoreError> {

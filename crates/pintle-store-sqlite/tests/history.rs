@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pintle_model::{Change, GroupResource, Revision, Timestamp};
+use pintle_model::{Change, Flips, GroupResource, Object, Put, Revision, StatusPut, Timestamp};
 use pintle_store::conformance::{
     RESOURCES, Wish, commit, created, key, put_body, put_status, removal, whole_tail, wish,
 };
@@ -177,13 +177,39 @@ fn the_file_tells_the_same_story_as_memory() {
     }
 }
 
+/// A new status that turned a condition over.
+fn flip(object: &Object, second: i64) -> Change {
+    let change = put_status(object, "x");
+    let Put::Status(put) = change.put else { unreachable!("it writes status") };
+    let flips = Flips { before: [("Ready".to_owned(), Some("False".to_owned()))].into() };
+    let put = Put::Status(StatusPut { flips, ..put });
+    Change { at: Timestamp(second * 1_000_000), put, ..change }
+}
+
+#[tokio::test]
+async fn what_a_condition_was_outlives_the_status_that_said_so() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path(), FROM_FILE);
+    let at = |second: i64, change: Change| Change { at: Timestamp(second * 1_000_000), ..change };
+    let made = commit(&*store, vec![at(1, created(&key("a")))]).await.remove(0);
+    let noted = commit(&*store, vec![at(2, put_status(&made, "y"))]).await.remove(0);
+    assert_eq!(compact(&*store, 20).await, 2);
+    commit(&*store, vec![at(26, created(&key("b")))]).await;
+    let turned = commit(&*store, vec![flip(&noted, 30)]).await.remove(0);
+    assert_eq!(compact(&*store, 38).await, 1, "and with it the rest is folded");
+    let query = TailQuery { resource: None, after: Revision(3), limit: 9 };
+    let event = whole_tail(&*store, query).await.remove(0);
+    assert_eq!((&event.object, &event.before), (&turned, &None), "the status before is gone");
+    assert_eq!(event.flips.before["Ready"].as_deref(), Some("False"));
+}
+
 #[tokio::test]
 async fn a_restart_keeps_objects_revisions_and_history() {
     let dir = TempDir::new().unwrap();
     let store = open(dir.path(), HistoryLimits::default());
     let changes = (0..700).map(|n| created(&key(&n.to_string())));
     let made = commit(&*store, changes.collect()).await;
-    let noted = commit(&*store, made.iter().map(|object| put_status(object, "x")).collect()).await;
+    let noted = commit(&*store, made.iter().map(|object| flip(object, 2)).collect()).await;
     commit(&*store, vec![removal(&noted[0]), put_body(&noted[1], "x")]).await;
     let everything = TailQuery { resource: None, after: Revision::ZERO, limit: 100 };
     let told = |events: Vec<Arc<Event>>| -> Vec<_> {

@@ -126,10 +126,11 @@ impl Ring {
 /// An event keeps alive what it *replaced*: the new lanes are those of the current object, or are
 /// counted by the event that replaced them in turn.
 fn bytes_kept_alive(event: &Event) -> usize {
-    let Some(before) = &event.before else { return EVENT_BYTES };
+    let flips = event.flips.before.keys().map(|kind| kind.len() + ENTRY_BYTES).sum::<usize>();
+    let mut bytes = EVENT_BYTES + flips;
+    let Some(before) = &event.before else { return bytes };
     let after = &event.object;
     let gone = event.removed;
-    let mut bytes = EVENT_BYTES;
     if gone || !Arc::ptr_eq(&before.metadata, &after.metadata) {
         bytes += metadata_bytes(&before.metadata);
     }
