@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
+use futures_util::Stream;
 use pintle_engine::{Engine, Entry, Journal, Reader, Reading, Refusal, Served};
 use pintle_model::{LabelSelector, Revision};
 
@@ -163,6 +164,16 @@ impl Subscription {
             self.cursor = Cursor::after(found.up_to);
         }
         Ok(())
+    }
+
+    /// The events as a stream, up to the error that ends it.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Arc<CloudEvent>, Refusal>> {
+        futures_util::stream::unfold(Some(self), |subscription| async move {
+            let mut subscription = subscription?;
+            let next = subscription.next().await;
+            let goes_on = next.is_ok();
+            Some((next, Some(subscription).filter(|_| goes_on)))
+        })
     }
 
     /// Where to go on after all that was told. It moves past events that nobody asked for as well.

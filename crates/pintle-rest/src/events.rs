@@ -277,7 +277,81 @@ impl Framing {
 
 #[cfg(test)]
 mod tests {
+    use pintle_engine::{
+        AccessMode, Engine, Limits, RuleSource, Setup, SystemClock, SystemEntropy,
+    };
+    use pintle_events::{Bus, Names};
+    use pintle_http::Observers;
+    use pintle_model::Revision;
+    use pintle_store::MemoryStore;
+
     use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(30);
+
+    /// A stream of events that never come, on a server that has written something.
+    async fn quiet(framing: Framing, ends: Option<Instant>) -> (Arc<Engine>, Stream) {
+        let setup = Setup {
+            store: Arc::new(MemoryStore::default()),
+            rules: RuleSource { mode: AccessMode::Open, policies: Vec::new() },
+            hook: None,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            limits: Limits::default(),
+        };
+        let engine = Engine::start(setup).await.unwrap();
+        engine.calm().await;
+        let bus = Bus::new(Arc::clone(&engine), Names::default());
+        let types = Patterns::parse(["no.such.type"]).unwrap();
+        let subscription = bus.subscribe(types, Some(Cursor::after(Revision::ZERO))).await.unwrap();
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let stream = Stream {
+            recording: Recording::begin("rest", &Observers::default(), &parts),
+            framing,
+            subscription: Some(subscription),
+            pieces: VecDeque::new(),
+            lapse: Caller::anonymous().lapse(),
+            ends,
+            interval: INTERVAL,
+            speaks_at: Instant::now() + INTERVAL,
+        };
+        (engine, stream)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_stream_says_how_far_it_is() {
+        for framing in [Framing::ServerSentEvents, Framing::Lines] {
+            let (engine, mut stream) = quiet(framing, None).await;
+            let newest = engine.newest();
+            assert!(newest > Revision::ZERO);
+            let expected = match framing {
+                Framing::ServerSentEvents => format!(":\nid: {newest}\n\n"),
+                Framing::Lines => format!(
+                    "{{\"type\":\"BOOKMARK\",\"object\":{{\"metadata\":{{\"resourceVersion\":\"{newest}\"}}}}}}\n"
+                ),
+            };
+            for _ in 0..3 {
+                let begun = Instant::now();
+                assert_eq!(stream.next().await.unwrap(), expected);
+                assert!(begun.elapsed() >= INTERVAL);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_when_its_time_is_up() {
+        let ends = end_after(Some(1));
+        let (_engine, mut stream) = quiet(Framing::Lines, ends).await;
+        assert_eq!(stream.next().await, None);
+        assert!(Some(Instant::now()) >= ends);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_with_the_server() {
+        let (engine, mut stream) = quiet(Framing::Lines, None).await;
+        engine.end_watches();
+        assert_eq!(stream.next().await, None);
+    }
 
     #[test]
     fn addresses_are_read_or_refused() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use pintle_engine::Refusal;
 use pintle_events::{CloudEvent, Cursor};
 use serde_json::json;
@@ -122,4 +123,20 @@ async fn places_that_are_not_there_are_refused() {
     let mut open = bus.subscribe(types("**"), Some(within)).await.unwrap();
     assert_eq!(open.cursor(), within);
     assert!(rest(&world, &mut open).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_subscription_is_a_stream_until_it_ends() {
+    let world = World::new().await;
+    let bus = bus(&world);
+    let subscription = bus.subscribe(types("**"), None).await.unwrap();
+    world.write(&device("a"), create(json!({}))).await;
+    world.write(&device("a"), delete()).await;
+    let mut events = Box::pin(subscription.into_stream());
+    for expected in ["io.fabrica.device.created", "io.fabrica.device.deleted"] {
+        assert_eq!(events.next().await.unwrap().unwrap().event_type(), expected);
+    }
+    world.engine.end_watches();
+    assert_eq!(events.next().await.unwrap().unwrap_err(), Refusal::ShuttingDown);
+    assert!(events.next().await.is_none());
 }
