@@ -119,7 +119,7 @@ async fn a_conflict_says_everything_that_a_retry_needs() {
         for (reply, status) in [(by_header, 412), (by_body, 409)] {
             let conflict = reply.expect(status).json();
             let known = json!({
-                "error": conflict["error"], "code": status, "reason": "CONFLICT",
+                "error": conflict["error"], "code": status, "reason": "CONFLICT", "requestId": conflict["requestId"],
                 "expectedResourceVersion": version,
                 "currentResourceVersion": reported.version().to_string(),
                 "currentGeneration": 2,
