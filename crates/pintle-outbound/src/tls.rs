@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
@@ -47,7 +47,7 @@ pub enum CaFileError {
 
 /// TLS 1.2 and 1.3, with aws-lc-rs, whatever provider the process has as its default.
 pub(crate) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFileError> {
-    let mut roots = machine_roots();
+    let mut roots = MACHINE_ROOTS.clone();
     if let Some(file) = ca_file {
         add_file(&mut roots, file)?;
     }
@@ -57,6 +57,9 @@ pub(crate) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFileError
         .expect("aws-lc-rs has the default versions");
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
+
+/// Read once: on many machines it is a file of a hundred certificates.
+static MACHINE_ROOTS: LazyLock<RootCertStore> = LazyLock::new(machine_roots);
 
 /// What the machine trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` say where that is. A machine that
 /// trusts nobody is no error: plain HTTP and a file of certificates work there too.

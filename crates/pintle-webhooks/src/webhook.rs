@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pintle_delivery::{Envelope, Outcome, Parcel, Transport};
 use pintle_outbound::{
-    CaFileError, Client, ClientSettings, Message, SecretFile, SecretFileError, SendError,
+    CaFileError, Client, ClientSettings, Message, SecretFile, SecretFileError, SendError, Url,
 };
 
 use crate::message::{self, Request};
@@ -51,6 +51,9 @@ impl Webhook {
         if let Some(file) = &endpoint.secret {
             sign::key(&file.read()?).ok_or_else(|| no_key(file))?;
         }
+        if endpoint.token.is_some() && !endpoint.url.is_https() {
+            tracing::warn!(url = %endpoint.url, "a token is sent there that others can read: use https");
+        }
         let client = Client::new(&ClientSettings {
             ca_file: endpoint.ca_file.clone(),
             connect_timeout: endpoint.timeout,
@@ -60,6 +63,11 @@ impl Webhook {
             ..ClientSettings::default()
         })?;
         Ok(Self { endpoint, client })
+    }
+
+    /// Where it is.
+    pub const fn url(&self) -> &Url {
+        &self.endpoint.url
     }
 
     async fn post<E: Envelope>(&self, parcels: &[Parcel<E>]) -> Result<Outcome, Failed> {

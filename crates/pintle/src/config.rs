@@ -9,6 +9,7 @@ mod file;
 mod identity;
 mod layers;
 mod values;
+mod webhooks;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -19,6 +20,8 @@ pub use events::EventConfig;
 pub use identity::JwtConfig;
 pub(crate) use identity::is_url;
 pub(crate) use layers::{SETTINGS_FILE_NAME, resolve, with_variable};
+pub(crate) use values::duration;
+pub use webhooks::{UrlText, WebhookConfig};
 
 /// Reads one environment variable.
 pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
@@ -86,6 +89,10 @@ pub struct ServeConfig {
     /// What events are called
     #[command(flatten)]
     pub events: EventConfig,
+
+    /// Who is told of them over HTTP
+    #[command(flatten)]
+    pub webhooks: WebhookConfig,
 
     /// How log lines look; auto is human on a terminal and json otherwise
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]

@@ -10,6 +10,7 @@ mod authorization;
 mod banner;
 pub mod cli;
 pub mod config;
+mod deliveries;
 mod identity;
 mod input_file;
 pub mod logging;

@@ -18,6 +18,7 @@ use crate::apply::{Applied, ApplyError, apply};
 use crate::authorization::{self, AuthorizationError};
 use crate::banner::Banner;
 use crate::config::{ServeConfig, StoreChoice};
+use crate::deliveries::{Deliveries, DeliveryError};
 use crate::identity::{Identity, IdentityError};
 use crate::manifests::{self, Manifest, ManifestError, ManifestLimits};
 use crate::observe;
@@ -42,6 +43,9 @@ pub enum ServeError {
     /// Whether requests are authorised could not be decided.
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
+    /// Events cannot be delivered as the settings want it.
+    #[error(transparent)]
+    Deliveries(#[from] DeliveryError),
     /// Without a way to know callers, only this machine may reach the server.
     #[error(
         "{0} can be reached from other machines, and nothing is set up to know who calls: add \
@@ -85,6 +89,7 @@ impl ServeError {
             | Self::Policy(_)
             | Self::Identity(_)
             | Self::Authorization(_)
+            | Self::Deliveries(_)
             | Self::OpenToTheWorld(_)
             | Self::Listen { .. }
             | Self::DataDir { .. }
@@ -109,6 +114,7 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     let policies = Policies::load(&config.policy)?;
     let store = open_store(config)?;
     let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
+    let deliveries = Deliveries::load(config, data_dir)?;
     let decided = authorization::decide(config, &manifests.manifests, data_dir)?;
     let mode = decided.mode;
     let listener = listen(config.listen).await?;
@@ -144,6 +150,7 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     let mut following = identity.follow();
     following.spawn(policies.follow(Arc::clone(&engine)));
     let bus = Bus::new(Arc::clone(&engine), config.events.names());
+    let deliveries = deliveries.start(&engine, &bus);
     let door = RestDoor::new(Arc::clone(&engine), bus, rest_settings(config, authentication));
     let mut signals = Signals::new()?;
     let manager = ServiceManager::of_this_process();
@@ -159,6 +166,7 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     };
     let serving = pintle_http::serve(listener, door, ServerLimits::default(), engine.closing());
     tokio::join!(serving, stop);
+    deliveries.ended().await;
     engine.close().await.map_err(ServeError::Engine)
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn line_of_item(text: &str, number: usize) -> Option<u64> {
     Some(item.referenced.line())
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+/// Reads a file of settings of some shape.
+pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
     let options =
         serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: POLICY_DEPTH_MAX } };
     serde_saphyr::from_str_with_options(text, options)

@@ -43,6 +43,7 @@ pages! {
     glossary: "docs/src/glossary.md",
     rest: "docs/src/rest.md",
     events: "docs/src/events.md",
+    webhooks: "docs/src/webhooks.md",
     policy: "docs/src/policy.md",
     files: "docs/src/files.md",
     observability: "docs/src/observability.md",

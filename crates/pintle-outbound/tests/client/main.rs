@@ -1,5 +1,8 @@
 //! The client against servers that answer well, badly, slowly, without end, or not at all.
 
+#![cfg(test)]
+
+#[expect(dead_code, reason = "webhooks are tested with these servers too")]
 mod server;
 
 use std::time::Duration;

@@ -1,9 +1,8 @@
 //! A server that answers as a test says, byte for byte.
 
-#![expect(clippy::unwrap_used, reason = "a server that cannot start fails the test")]
-
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -11,7 +10,8 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 /// What a server does once it has read a request.
@@ -25,17 +25,19 @@ pub(crate) enum Answer {
     Endless(Bytes),
 }
 
-/// Stops when it is dropped.
+const LOCALHOST: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Stops when it is dropped, with all its connections.
 pub(crate) struct Server {
     scheme: &'static str,
-    port: u16,
+    address: SocketAddr,
     seen: Arc<Seen>,
     task: JoinHandle<()>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Seen {
-    requests: Mutex<Vec<String>>,
+    requests: watch::Sender<Vec<String>>,
     connections: AtomicUsize,
 }
 
@@ -47,7 +49,15 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
-        Self::start_with(None, answer).await
+        Self::start_with(LOCALHOST, None, answer).await
+    }
+
+    /// At an address of its own, where it can be started again.
+    pub(crate) async fn start_at(
+        address: SocketAddr,
+        answer: impl Fn(&str) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with(address, None, answer).await
     }
 
     /// With a certificate for `name`. Whoever calls it calls it localhost.
@@ -56,32 +66,43 @@ impl Server {
         name: &str,
         answer: impl Fn(&str) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self::start_with(Some(authority.acceptor(name)), answer).await
+        Self::start_with(LOCALHOST, Some(authority.acceptor(name)), answer).await
     }
 
     async fn start_with(
+        address: SocketAddr,
         tls: Option<TlsAcceptor>,
         answer: impl Fn(&str) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (seen, answer) = (Arc::new(Seen::default()), Arc::new(answer));
         let task = tokio::spawn({
             let seen = Arc::clone(&seen);
             async move {
+                let mut connections = JoinSet::new();
                 while let Ok((stream, _)) = listener.accept().await {
                     seen.connections.fetch_add(1, Ordering::Relaxed);
                     let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                    tokio::spawn(converse(stream, tls.clone(), seen, answer));
+                    connections.spawn(converse(stream, tls.clone(), seen, answer));
                 }
             }
         });
-        Self { scheme, port, seen, task }
+        Self { scheme, address, seen, task }
     }
 
     pub(crate) fn authority(&self) -> String {
-        format!("localhost:{}", self.port)
+        if self.address.ip() == LOCALHOST.ip() {
+            // The name that certificates are for.
+            format!("localhost:{}", self.address.port())
+        } else {
+            self.address.to_string()
+        }
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn url(&self) -> String {
@@ -89,7 +110,13 @@ impl Server {
     }
 
     pub(crate) fn requests(&self) -> Vec<String> {
-        self.seen.requests.lock().unwrap().clone()
+        self.seen.requests.borrow().clone()
+    }
+
+    /// Waits until `holds` of the requests so far.
+    pub(crate) async fn until(&self, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let mut requests = self.seen.requests.subscribe();
+        requests.wait_for(|requests| holds(requests)).await.unwrap().clone()
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -119,7 +146,7 @@ async fn answer_all(
     answer: &impl Fn(&str) -> Answer,
 ) {
     while let Some(request) = read_request(&mut stream).await {
-        seen.requests.lock().unwrap().push(request.clone());
+        seen.requests.send_modify(|requests| requests.push(request.clone()));
         let written = match answer(&request) {
             Answer::Bytes(bytes) => {
                 let written = stream.write_all(&bytes).await;

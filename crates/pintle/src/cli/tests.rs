@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{AuthorizationChoice, EventConfig, JwtConfig, LogFormat, StoreChoice};
+use crate::config::{
+    AuthorizationChoice, EventConfig, JwtConfig, LogFormat, StoreChoice, UrlText, WebhookConfig,
+};
 
 fn parsed(arguments: &[&str]) -> Result<Command, CliError> {
     let arguments = ["pintle"].iter().chain(arguments).map(OsString::from);
@@ -40,6 +42,7 @@ fn what_is_left_out_has_a_default() {
             condition_event_prefix: None,
             event_source: "pintle".to_owned(),
         },
+        webhooks: WebhookConfig::default(),
         log_format: LogFormat::Auto,
     };
     assert_eq!(config, expected);
@@ -76,6 +79,10 @@ fn every_option_is_read() {
         "c",
         "--event-source",
         "s",
+        "--webhook=http://a",
+        "--webhook",
+        "http://b",
+        "--webhooks=w",
         "--log-format",
         "json",
         "--",
@@ -100,6 +107,10 @@ fn every_option_is_read() {
             condition_event_prefix: Some("c".to_owned()),
             event_source: "s".to_owned(),
         },
+        webhooks: WebhookConfig {
+            webhook: vec![UrlText("http://a".to_owned()), UrlText("http://b".to_owned())],
+            webhooks: Some("w".into()),
+        },
         log_format: LogFormat::Json,
     };
     assert_eq!(config, expected);
@@ -120,7 +131,7 @@ fn wrong_options_are_named() {
              m, s or ms, such as 5m, 300s or 1h30m",
         ),
         (&["serve", "--store", "etcd"], "error: invalid value 'etcd' for '--store <STORE>'"),
-        (&["serve", "--webhook", "x"], "error: unexpected argument '--webhook' found"),
+        (&["serve", "--webhok", "x"], "error: unexpected argument '--webhok' found"),
         (&["serve", "--tokens"], "error: a value is required for '--tokens <FILE>'"),
         (&["serve", "--tokens", ""], "error: a value is required for '--tokens <FILE>'"),
         (&["srve"], "error: unrecognized subcommand 'srve'"),

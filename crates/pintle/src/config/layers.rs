@@ -101,10 +101,13 @@ fn from_environment(
 ) -> Result<Option<Vec<OsString>>, ConfigError> {
     let name = variable_of(&key_of(setting));
     let Some(text) = environment(&name).filter(|text| !text.is_empty()) else { return Ok(None) };
-    let values = if takes_many(setting) {
-        env::split_paths(&text).map(PathBuf::into_os_string).collect()
-    } else {
-        vec![text]
+    let values = match text.to_str() {
+        _ if takes_many(setting) && names_a_file(setting) => {
+            env::split_paths(&text).map(PathBuf::into_os_string).collect()
+        }
+        // URLs have colons in them, and no spaces.
+        Some(text) if takes_many(setting) => text.split_whitespace().map(OsString::from).collect(),
+        _ => vec![text],
     };
     check(setting, &values)
         .map_err(|why| ConfigError::BadValue { origin: Origin::Variable(name), why })?;

@@ -76,12 +76,22 @@ fn a_list_comes_from_one_layer() {
 }
 
 #[test]
+fn a_list_of_urls_is_split_at_spaces() {
+    let directory = directory("");
+    let variables = [("PINTLE_WEBHOOK", "http://a:1/b  https://c")];
+    let config = resolved(directory.path(), &[], &variables).unwrap();
+    let expected = ["http://a:1/b", "https://c"].map(|url| UrlText(url.to_owned()));
+    assert_eq!(config.webhooks.webhook, expected);
+}
+
+#[test]
 fn every_setting_can_stand_in_the_file() {
     let directory = directory(
         "# settings\nlisten: '[::1]:1'\ndata-dir: data\nstore: memory\npolicy: p\ntokens: ../t\n\
          authorization: none\nrequire-status-precondition: yes\nhistory-age: 10m\n\
          history-bytes-max: 1_000_000\nbody-bytes-max: 2048\nlog-format: human\n\
-         event-type-prefix: a\ncondition-event-prefix: b\nevent-source: c\n",
+         event-type-prefix: a\ncondition-event-prefix: b\nevent-source: c\n\
+         webhook: ['http://a', 'http://b']\nwebhooks: w\n",
     );
     let at = |name: &str| directory.path().join(name);
     let expected = ServeConfig {
@@ -102,6 +112,10 @@ fn every_setting_can_stand_in_the_file() {
             event_type_prefix: "a".to_owned(),
             condition_event_prefix: Some("b".to_owned()),
             event_source: "c".to_owned(),
+        },
+        webhooks: WebhookConfig {
+            webhook: ["http://a", "http://b"].map(|url| UrlText(url.to_owned())).to_vec(),
+            webhooks: Some(at("w")),
         },
         log_format: LogFormat::Human,
     };
@@ -140,7 +154,7 @@ fn what_is_wrong_in_the_file_is_named_with_line_and_key() {
              policy, tokens, jwt-issuer, jwt-audience, jwks, jwt-ca, jwt-username-claim, \
              jwt-username-prefix, jwt-groups-claim, jwt-groups-prefix, authorization, require-status-precondition, history-age, \
              history-bytes-max, body-bytes-max, event-type-prefix, condition-event-prefix, \
-             event-source, log-format",
+             event-source, webhook, webhooks, log-format",
         ),
         (
             "store: memory\nlisten: 8080\n",

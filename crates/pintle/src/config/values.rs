@@ -6,7 +6,7 @@ use std::time::Duration;
 /// A value that cannot be read, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct InvalidValue(&'static str);
+pub(crate) struct InvalidValue(&'static str);
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, InvalidValue> {
     text.parse().map_err(|_| {
@@ -19,7 +19,7 @@ pub(super) fn switch(text: &str) -> Result<bool, InvalidValue> {
 }
 
 /// The longest unit comes first, as in `1h30m`; a unit is never left out.
-pub(super) fn duration(text: &str) -> Result<Duration, InvalidValue> {
+pub(crate) fn duration(text: &str) -> Result<Duration, InvalidValue> {
     const INVALID: InvalidValue =
         InvalidValue("expected a duration in d, h, m, s or ms, such as 5m, 300s or 1h30m");
     const TOO_LONG: InvalidValue = InvalidValue("expected a duration of at most 36500d");

@@ -5,6 +5,11 @@
 #[path = "../support/harness.rs"]
 mod harness;
 
+// The servers that answer as a test says are those of the HTTP client's own tests.
+#[path = "../../../pintle-outbound/tests/client/server.rs"]
+#[expect(dead_code, reason = "others need more of them")]
+mod endpoint;
+
 mod crash;
 mod events;
 mod guide;
@@ -16,3 +21,4 @@ mod rest;
 mod rights;
 mod transcripts;
 mod watch;
+mod webhooks;

@@ -208,6 +208,16 @@ impl Server {
         self.client = Client::new(self.running.address);
     }
 
+    /// Adds an option for the next start.
+    pub(crate) fn add_arg(&mut self, arg: impl Into<OsString>) {
+        self.launch.args.push(arg.into());
+    }
+
+    /// Starts the program over the same data and runs it to its end, for starts that must fail.
+    pub(crate) fn output_again(&self) -> Output {
+        self.launch.command(self.data_dir.path()).output().expect("the program starts")
+    }
+
     /// Stops the server and starts it again over the same data.
     pub(crate) async fn restart(&mut self) {
         let status = self.stop().await;
