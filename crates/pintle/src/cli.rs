@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::auth::AuthCommand;
 use crate::config::{self, ConfigError, Environment, ServeConfig};
 use crate::token::TokenArgs;
 
@@ -15,6 +16,8 @@ pub enum Command {
     Serve(Box<ServeConfig>),
     /// Make a bearer token.
     Token(TokenArgs),
+    /// Answer a question about rights.
+    Auth(AuthCommand),
     /// Print the version.
     Version,
 }
@@ -50,6 +53,7 @@ pub fn parse(
     Ok(match Cli::from_arg_matches(&matches)?.command {
         Verb::Version => Command::Version,
         Verb::Token(args) => Command::Token(args),
+        Verb::Auth { command } => Command::Auth(command),
         Verb::Serve(_) => {
             let (_, serve) = matches.subcommand().expect("clap has just read a subcommand");
             Command::Serve(Box::new(config::resolve(serve, environment)?))
@@ -81,6 +85,11 @@ enum Verb {
     Serve(Box<ServeConfig>),
     /// Make a bearer token that nobody can guess, as a line of the token file
     Token(TokenArgs),
+    /// Say what somebody may do, and who one is
+    Auth {
+        #[command(subcommand)]
+        command: AuthCommand,
+    },
     /// Print the version
     Version,
 }

@@ -6,6 +6,7 @@
 //! the store, starts the engine, applies the documents and opens the doors.
 
 mod apply;
+pub mod auth;
 mod authorization;
 mod banner;
 pub mod cli;

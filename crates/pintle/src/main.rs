@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use pintle::cli::{self, CliError, Command};
-use pintle::{logging, serve, token};
+use pintle::{auth, logging, serve, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
             say(cli::version());
             ExitCode::SUCCESS
         }
+        Ok(Command::Auth(command)) => ask(&command),
         Ok(Command::Token(args)) => finish(token::run(&args, &mut std::io::stdout())),
         Ok(Command::Serve(config)) => {
             logging::start(config.log_format);
@@ -25,6 +26,26 @@ fn main() -> ExitCode {
         Err(error @ CliError::Config(_)) => {
             complain(&error);
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Yes is success, no is failure, and no answer is neither.
+fn ask(command: &auth::AuthCommand) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let answered = match &runtime {
+        Ok(runtime) => runtime.block_on(auth::run(command, &mut std::io::stdout())),
+        Err(error) => {
+            complain(error);
+            return ExitCode::from(2);
+        }
+    };
+    match answered {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(2)
         }
     }
 }
