@@ -6,6 +6,7 @@
 //! no kind has code of its own here.
 
 mod api;
+mod endpoints;
 mod events;
 mod query;
 mod read;
@@ -18,3 +19,4 @@ mod watch;
 mod write;
 
 pub use api::{RestDoor, RestSettings};
+pub use endpoints::{Asked, Endpoint, endpoints};

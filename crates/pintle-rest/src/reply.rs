@@ -44,8 +44,25 @@ pub(crate) enum Page {
 const RESERVED: [&str; 7] =
     ["/openapi.json", "/docs", "/graphql", "/api", "/apis", "/version", "/openapi"];
 
+/// The names of all pages: no other is one.
+pub(crate) const KNOWN_PAGES: [&str; 12] = [
+    "health",
+    "healthz",
+    "livez",
+    "readyz",
+    "openapi.json",
+    "docs",
+    "metrics",
+    "graphql",
+    "api",
+    "apis",
+    "version",
+    "openapi",
+];
+
 impl Page {
     pub(crate) fn named(name: &str) -> Option<Self> {
+        let name = *KNOWN_PAGES.iter().find(|known| **known == name)?;
         match name {
             "health" => Some(Self::Health),
             "healthz" => Some(Self::Healthz),

@@ -3,6 +3,7 @@
 
 mod access;
 mod checks;
+mod everything;
 mod matrix;
 mod namespaces;
 mod reload;
