@@ -14,6 +14,7 @@ mod metrics;
 mod reason;
 mod refusals;
 mod server;
+mod tls;
 
 pub use body::{Body, BodyError, read_body};
 pub use entity_tag::{EntityTags, InvalidEntityTag};
@@ -28,3 +29,4 @@ pub use pintle_identity::{Authenticators, Caller, Connection, Lapse, Lapsed, Una
 pub use reason::Reason;
 pub use refusals::{Answer, Subject, answer};
 pub use server::{Door, ServerLimits, serve};
+pub use tls::{CertificateFault, ServerCertificate, Tls};

@@ -15,11 +15,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pintle_identity::Connection;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::Body;
+use crate::tls::{Greeted, Tls};
 
 /// A door: what answers requests.
 pub trait Door: Send + Sync + Debug + 'static {
@@ -65,6 +67,7 @@ pub async fn serve(
     listener: TcpListener,
     door: Arc<dyn Door>,
     limits: ServerLimits,
+    tls: Option<Tls>,
     mut closing: watch::Receiver<bool>,
 ) {
     let seats = Arc::new(Semaphore::new(limits.connections_max));
@@ -77,9 +80,9 @@ pub async fn serve(
         };
         let Some((stream, seat)) = accepted else { continue };
         let door = Arc::clone(&door);
-        let closing = closing.clone();
+        let (tls, closing) = (tls.clone(), closing.clone());
         connections.spawn(async move {
-            converse(stream, door, limits, closing).await;
+            greet(stream, door, limits, tls, closing).await;
             drop(seat);
         });
         // Those that ended are forgotten as we go, so that the set does not grow.
@@ -108,17 +111,39 @@ async fn accept(
     }
 }
 
-/// One connection, from its first request to its last.
-async fn converse(
+/// One connection, from the first byte on.
+async fn greet(
     stream: TcpStream,
     door: Arc<dyn Door>,
     limits: ServerLimits,
+    tls: Option<Tls>,
     mut closing: watch::Receiver<bool>,
 ) {
     // Answers are small and somebody waits for each.
     let _unsupported = stream.set_nodelay(true);
     let peer = stream.peer_addr().ok();
-    let facts = Connection { peer };
+    let Some(tls) = tls else {
+        return converse(stream, door, limits, Connection { peer, certificates: None }, closing)
+            .await;
+    };
+    let greeted = tokio::select! {
+        greeted = tls.accept(stream) => greeted,
+        () = closed(&mut closing) => None,
+    };
+    if let Some(Greeted { stream, certificates }) = greeted {
+        Box::pin(converse(stream, door, limits, Connection { peer, certificates }, closing)).await;
+    }
+}
+
+/// One connection, from its first request to its last.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    door: Arc<dyn Door>,
+    limits: ServerLimits,
+    facts: Connection,
+    mut closing: watch::Receiver<bool>,
+) {
+    let peer = facts.peer;
     let endless = Arc::new(AtomicBool::new(false));
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(facts.clone());

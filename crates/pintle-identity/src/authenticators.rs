@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use crate::jwt::{self, JwtAuthenticator, JwtError};
-use crate::{Caller, TokenFile};
+use crate::{Caller, CertificateError, ClientTrust, Connection, TokenFile};
 
 /// The ways in which callers can prove who they are. Without any, everybody is anonymous, and the
 /// server listens on loopback addresses only.
@@ -16,6 +16,7 @@ use crate::{Caller, TokenFile};
 pub struct Authenticators {
     tokens: Option<Arc<TokenFile>>,
     jwt: Option<Arc<JwtAuthenticator>>,
+    certificates: Option<Arc<ClientTrust>>,
     anonymous: bool,
 }
 
@@ -37,6 +38,9 @@ pub enum Unauthenticated {
     /// The token is a JWT, and proves nothing.
     #[error(transparent)]
     Jwt(#[from] JwtError),
+    /// A certificate was shown that proves nothing, and nothing else.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
 }
 
 impl Authenticators {
@@ -57,6 +61,12 @@ impl Authenticators {
         Self { jwt: Some(jwt), ..self }
     }
 
+    /// Knows those whose certificates these authorities signed.
+    #[must_use]
+    pub fn with_certificates(self, trust: Arc<ClientTrust>) -> Self {
+        Self { certificates: Some(trust), ..self }
+    }
+
     /// Lets callers who show nothing go on as the anonymous user. Only where rules decide what that
     /// user may do.
     #[must_use]
@@ -66,16 +76,22 @@ impl Authenticators {
 
     /// Whether callers are asked for credentials at all.
     pub const fn asks(&self) -> bool {
-        self.tokens.is_some() || self.jwt.is_some()
+        self.tokens.is_some() || self.jwt.is_some() || self.certificates.is_some()
     }
 
-    /// Finds out who sent a request.
+    /// Finds out who sent a request. A certificate that proves something wins over a token, as
+    /// upstream, where the first authenticator that knows the caller does.
     pub async fn identify(&self, request: &Parts) -> Result<Caller, Unauthenticated> {
+        let by_certificate = self.holder_of_certificate(request);
+        if let Some(Ok(caller)) = by_certificate {
+            return Ok(caller);
+        }
         match shown(&request.headers)? {
             Some(value) if self.asks() => {
                 let token = bearer(value).ok_or(Unauthenticated::NotBearer)?;
                 self.holder_of(token).await
             }
+            None if let Some(Err(error)) = by_certificate => Err(error.into()),
             None if self.asks() && !self.anonymous => Err(Unauthenticated::Missing),
             _ => Ok(Caller::anonymous()),
         }
@@ -83,6 +99,13 @@ impl Authenticators {
 }
 
 impl Authenticators {
+    fn holder_of_certificate(&self, request: &Parts) -> Option<Result<Caller, CertificateError>> {
+        let trust = self.certificates.as_ref()?;
+        let connection = request.extensions.get::<Connection>()?;
+        let shown = connection.certificates.as_ref()?;
+        Some(trust.caller(shown, SystemTime::now()))
+    }
+
     async fn holder_of(&self, token: &str) -> Result<Caller, Unauthenticated> {
         if let Some(caller) = self.tokens.as_ref().and_then(|tokens| tokens.caller(token)) {
             return Ok(caller);

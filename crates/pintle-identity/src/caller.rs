@@ -35,6 +35,8 @@ pub enum CredentialKind {
     Token,
     /// A JSON Web Token.
     Jwt,
+    /// A client certificate.
+    Certificate,
 }
 
 impl CredentialKind {
@@ -44,6 +46,7 @@ impl CredentialKind {
             Self::None => "none",
             Self::Token => "token",
             Self::Jwt => "jwt",
+            Self::Certificate => "certificate",
         }
     }
 }

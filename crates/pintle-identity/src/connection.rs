@@ -1,10 +1,15 @@
 //! What is known of the connection that a request came over.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::ClientCertificates;
 
 /// The server adds it to the extensions of every request.
 #[derive(Debug, Clone, Default)]
 pub struct Connection {
     /// The other end.
     pub peer: Option<SocketAddr>,
+    /// The certificates that the other end showed, whatever they prove.
+    pub certificates: Option<Arc<ClientCertificates>>,
 }

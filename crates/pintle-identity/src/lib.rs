@@ -6,6 +6,7 @@
 
 mod authenticators;
 mod caller;
+mod certificates;
 mod connection;
 mod jwt;
 mod life;
@@ -13,6 +14,7 @@ mod tokens;
 
 pub use authenticators::{Authenticators, Unauthenticated};
 pub use caller::{Caller, Credential, CredentialKind};
+pub use certificates::{CertificateError, ClientCertificates, ClientTrust, ClientTrustError};
 pub use connection::Connection;
 pub use jwt::{
     ClaimRules, ClaimRulesError, JwtAuthenticator, JwtError, KeySet, KeySetError, Keys, KeysError,

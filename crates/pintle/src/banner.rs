@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use pintle_engine::{AccessMode, Catalog};
 
+use crate::tls::ServerTls;
+
 /// Everything that the greeting tells.
 #[derive(Debug)]
 pub(crate) struct Banner<'a> {
@@ -13,6 +15,7 @@ pub(crate) struct Banner<'a> {
     /// Only an earlier start asked for that mode.
     pub(crate) remembered: bool,
     pub(crate) has_tokens: bool,
+    pub(crate) tls: Option<&'a ServerTls>,
     /// Where the data is, in words.
     pub(crate) data: String,
     /// The name of an object to try the commands on, with the path of its kind.
@@ -25,7 +28,8 @@ const KINDS_SHOWN: usize = 8;
 impl Banner<'_> {
     pub(crate) fn text(&self) -> String {
         let mut out = String::new();
-        let url = format!("http://{}", self.address);
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", self.address);
         let rows = [
             ("address", url.clone()),
             ("doors", "REST".to_owned()),
@@ -37,11 +41,19 @@ impl Banner<'_> {
         for (name, value) in rows {
             writeln!(out, "  {name:<12}{value}").expect("text grows in memory");
         }
+        if let Some(ca) = self.ca() {
+            writeln!(out, "  {:<12}{ca} (clients have to be told to trust it)", "certificate")
+                .expect("text grows in memory");
+        }
         out.push_str("\nTry:\n\n");
         for command in self.commands(&url) {
             writeln!(out, "  {command}").expect("text grows in memory");
         }
         out
+    }
+
+    fn ca(&self) -> Option<String> {
+        Some(self.tls?.ca.as_ref()?.display().to_string())
     }
 
     fn kinds(&self) -> String {
@@ -87,6 +99,8 @@ impl Banner<'_> {
 
     fn commands(&self, url: &str) -> Vec<String> {
         let token = if self.has_tokens { " -H \"Authorization: Bearer $TOKEN\"" } else { "" };
+        let trust = self.ca().map(|ca| format!(" --cacert {ca}")).unwrap_or_default();
+        let token = format!("{trust}{token}");
         let Some(path) = &self.sample else {
             return vec![format!("curl{token} {url}/customresourcedefinitions")];
         };

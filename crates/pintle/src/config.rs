@@ -8,6 +8,7 @@ mod events;
 mod file;
 mod identity;
 mod layers;
+mod tls;
 mod values;
 mod webhooks;
 
@@ -22,6 +23,8 @@ pub(crate) use identity::is_url;
 pub(crate) use layers::{SETTINGS_FILE_NAME, resolve, with_variable};
 pub(crate) use values::duration;
 pub use webhooks::{UrlText, WebhookConfig};
+
+pub use tls::TlsConfig;
 
 /// Reads one environment variable.
 pub type Environment<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
@@ -58,6 +61,10 @@ pub struct ServeConfig {
     /// Static bearer tokens, one a line: token,user,uid,"group1,group2"
     #[arg(long, value_name = "FILE")]
     pub tokens: Option<PathBuf>,
+
+    /// TLS and client certificates.
+    #[command(flatten)]
+    pub tls: TlsConfig,
 
     /// JSON Web Tokens.
     #[command(flatten)]

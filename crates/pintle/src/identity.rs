@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pintle_engine::AccessMode;
 use pintle_identity::{
-    Authenticators, ClaimRulesError, KeySetError, KeysError, Replaced, StaticTokens, TokenFile,
-    TokenFileError,
+    Authenticators, ClaimRulesError, ClientTrustError, KeySetError, KeysError, Replaced,
+    StaticTokens, TokenFile, TokenFileError,
 };
 use pintle_outbound::CaFileError;
 use tokio::task::JoinSet;
@@ -15,8 +15,10 @@ use crate::config::ServeConfig;
 use crate::input_file;
 use crate::reload::{FileWatch, Reload};
 
+mod certificates;
 mod jwt;
 
+use certificates::Certificates;
 use jwt::Jwt;
 
 /// Why callers cannot be known.
@@ -66,6 +68,14 @@ pub enum IdentityError {
     /// What tokens claim cannot be used so.
     #[error("jwt-username-prefix or jwt-groups-prefix: {0}")]
     Claims(#[from] ClaimRulesError),
+    /// The file of those who sign client certificates cannot be used.
+    #[error("{}: {problem}", file.display())]
+    ClientCa {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: ClientTrustError,
+    },
     /// Settings that go together are not all there.
     #[error("{given} is set without {missing}: {why}")]
     Incomplete {
@@ -83,6 +93,7 @@ pub enum IdentityError {
 pub(crate) struct Identity {
     tokens: Option<Tokens>,
     jwt: Option<Jwt>,
+    certificates: Option<Certificates>,
 }
 
 #[derive(Debug)]
@@ -98,7 +109,8 @@ impl Identity {
     pub(crate) async fn load(config: &ServeConfig) -> Result<Self, IdentityError> {
         let tokens = config.tokens.as_deref().map(Tokens::load).transpose()?;
         let jwt = Jwt::load(&config.jwt).await?;
-        Ok(Self { tokens, jwt })
+        let certificates = Certificates::load(&config.tls)?;
+        Ok(Self { tokens, jwt, certificates })
     }
 
     /// Unknown callers may go on only where rules decide what they may do.
@@ -106,12 +118,14 @@ impl Identity {
         let none = Authenticators::none().with_anonymous(mode == AccessMode::Rules);
         let tokens = self.tokens.as_ref().map(|tokens| Arc::clone(&tokens.known));
         let some = tokens.into_iter().fold(none, Authenticators::with_tokens);
-        self.jwt.iter().map(Jwt::authenticator).fold(some, Authenticators::with_jwt)
+        let some = self.jwt.iter().map(Jwt::authenticator).fold(some, Authenticators::with_jwt);
+        let trust = self.certificates.iter().map(|it| Arc::clone(&it.trust));
+        trust.fold(some, Authenticators::with_certificates)
     }
 
     /// Whether callers can be known at all.
     pub(crate) const fn asks(&self) -> bool {
-        self.tokens.is_some() || self.jwt.is_some()
+        self.tokens.is_some() || self.jwt.is_some() || self.certificates.is_some()
     }
 
     /// Follows the files for as long as what is returned is kept.
@@ -122,6 +136,9 @@ impl Identity {
         }
         if let Some(jwt) = self.jwt {
             jwt.follow(&mut following);
+        }
+        if let Some(certificates) = self.certificates {
+            certificates.follow(&mut following);
         }
         following
     }

@@ -21,5 +21,6 @@ mod policies;
 mod reload;
 pub mod serve;
 mod service_manager;
+mod tls;
 pub mod token;
 mod yaml;

@@ -24,6 +24,7 @@ use crate::manifests::{self, Manifest, ManifestError, ManifestLimits};
 use crate::observe;
 use crate::policies::{Policies, PolicyFileError};
 use crate::service_manager::{ServiceManager, State};
+use crate::tls::{ServerTls, TlsError};
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,9 @@ pub enum ServeError {
     /// Callers cannot be known.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The server cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Whether requests are authorised could not be decided.
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
@@ -49,7 +53,7 @@ pub enum ServeError {
     /// Without a way to know callers, only this machine may reach the server.
     #[error(
         "{0} can be reached from other machines, and nothing is set up to know who calls: add \
-         --tokens FILE or --jwt-issuer URL, or listen on a loopback address such as 127.0.0.1:8080"
+         --tokens FILE, --jwt-issuer URL or --client-ca FILE, or listen on a loopback address such as 127.0.0.1:8080"
     )]
     OpenToTheWorld(SocketAddr),
     /// The address cannot be listened on.
@@ -88,6 +92,7 @@ impl ServeError {
             | Self::Apply(_)
             | Self::Policy(_)
             | Self::Identity(_)
+            | Self::Tls(_)
             | Self::Authorization(_)
             | Self::Deliveries(_)
             | Self::OpenToTheWorld(_)
@@ -108,6 +113,7 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
         tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
     }
     let identity = Identity::load(config).await?;
+    let tls = ServerTls::load(config)?;
     if !identity.asks() && !config.listen.ip().is_loopback() {
         return Err(ServeError::OpenToTheWorld(config.listen));
     }
@@ -141,6 +147,7 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
         mode,
         remembered: decided.remembered,
         has_tokens: identity.asks(),
+        tls: tls.as_ref(),
         data: data_in_words(config),
         sample: sample(&engine, &manifests.manifests),
     };
@@ -149,6 +156,10 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     let authentication = identity.authenticators(mode);
     let mut following = identity.follow();
     following.spawn(policies.follow(Arc::clone(&engine)));
+    let encrypted = tls.as_ref().map(|tls| tls.tls.clone());
+    if let Some(tls) = tls {
+        tls.follow(&mut following);
+    }
     let bus = Bus::new(Arc::clone(&engine), config.events.names());
     let deliveries = deliveries.start(&engine, &bus);
     let door = RestDoor::new(Arc::clone(&engine), bus, rest_settings(config, authentication));
@@ -164,7 +175,8 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
             engine.end_watches();
         }
     };
-    let serving = pintle_http::serve(listener, door, ServerLimits::default(), engine.closing());
+    let serving =
+        pintle_http::serve(listener, door, ServerLimits::default(), encrypted, engine.closing());
     tokio::join!(serving, stop);
     deliveries.ended().await;
     engine.close().await.map_err(ServeError::Engine)

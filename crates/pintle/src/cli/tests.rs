@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    AuthorizationChoice, EventConfig, JwtConfig, LogFormat, StoreChoice, UrlText, WebhookConfig,
+    AuthorizationChoice, EventConfig, JwtConfig, LogFormat, StoreChoice, TlsConfig, UrlText,
+    WebhookConfig,
 };
 
 fn parsed(arguments: &[&str]) -> Result<Command, CliError> {
@@ -31,6 +32,7 @@ fn what_is_left_out_has_a_default() {
         store: StoreChoice::Sqlite,
         policy: Vec::new(),
         tokens: None,
+        tls: TlsConfig::default(),
         jwt: JwtConfig::default(),
         authorization: AuthorizationChoice::Auto,
         require_status_precondition: false,
@@ -96,6 +98,7 @@ fn every_option_is_read() {
         store: StoreChoice::Memory,
         policy: vec!["p1".into(), "p2".into()],
         tokens: Some("t".into()),
+        tls: TlsConfig::default(),
         jwt: JwtConfig::default(),
         authorization: AuthorizationChoice::Rbac,
         require_status_precondition: true,

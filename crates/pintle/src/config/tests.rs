@@ -102,6 +102,7 @@ fn every_setting_can_stand_in_the_file() {
         store: StoreChoice::Memory,
         policy: vec![at("p")],
         tokens: Some(at("../t")),
+        tls: TlsConfig::default(),
         jwt: JwtConfig::default(),
         authorization: AuthorizationChoice::None,
         require_status_precondition: true,
@@ -151,8 +152,9 @@ fn what_is_wrong_in_the_file_is_named_with_line_and_key() {
         (
             "\nlistn: x\n",
             "pintle.yaml, line 2: unknown key \"listn\"; the keys are listen, data-dir, store, \
-             policy, tokens, jwt-issuer, jwt-audience, jwks, jwt-ca, jwt-username-claim, \
-             jwt-username-prefix, jwt-groups-claim, jwt-groups-prefix, authorization, require-status-precondition, history-age, \
+             policy, tokens, tls-cert, tls-key, tls-self-signed, client-ca, jwt-issuer, \
+             jwt-audience, jwks, jwt-ca, jwt-username-claim, jwt-username-prefix, \
+             jwt-groups-claim, jwt-groups-prefix, authorization, require-status-precondition, history-age, \
              history-bytes-max, body-bytes-max, event-type-prefix, condition-event-prefix, \
              event-source, webhook, webhooks, log-format",
         ),
