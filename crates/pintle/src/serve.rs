@@ -114,9 +114,7 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     }
     let identity = Identity::load(config).await?;
     let tls = ServerTls::load(config)?;
-    if !identity.asks() && !config.listen.ip().is_loopback() {
-        return Err(ServeError::OpenToTheWorld(config.listen));
-    }
+    check_reach(config, identity.asks(), tls.is_some())?;
     let policies = Policies::load(&config.policy)?;
     let store = open_store(config)?;
     let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
@@ -180,6 +178,21 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     tokio::join!(serving, stop);
     deliveries.ended().await;
     engine.close().await.map_err(ServeError::Engine)
+}
+
+/// Who can reach the server from elsewhere must be known, and had better be alone with it.
+fn check_reach(config: &ServeConfig, asks: bool, encrypts: bool) -> Result<(), ServeError> {
+    if config.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    if !asks {
+        return Err(ServeError::OpenToTheWorld(config.listen));
+    }
+    if !encrypts {
+        let advice = "--tls-cert or --tls-self-signed ends that";
+        tracing::warn!(advice, "credentials come in the clear, for whoever is on the way to read");
+    }
+    Ok(())
 }
 
 fn rest_settings(config: &ServeConfig, authentication: Authenticators) -> RestSettings {

@@ -42,6 +42,7 @@ pages! {
     troubleshooting: "docs/src/troubleshooting.md",
     glossary: "docs/src/glossary.md",
     rest: "docs/src/rest.md",
+    identities: "docs/src/identities.md",
     events: "docs/src/events.md",
     webhooks: "docs/src/webhooks.md",
     policy: "docs/src/policy.md",

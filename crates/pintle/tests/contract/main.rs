@@ -13,6 +13,7 @@ mod endpoint;
 mod crash;
 mod events;
 mod guide;
+mod identity;
 mod kinds;
 mod lifecycle;
 mod metrics;
