@@ -98,6 +98,8 @@ reasons! {
         "a fault of the server; its log says more";
     Unavailable "UNAVAILABLE" SERVICE_UNAVAILABLE
         "the server shuts down, or its store does not answer; nothing was written";
+    AuditUnavailable "AUDIT_UNAVAILABLE" SERVICE_UNAVAILABLE
+        "the write could not be recorded in the audit log; nothing was written";
     Timeout "TIMEOUT" GATEWAY_TIMEOUT
         "others wrote the object all the time; nothing was written";
     OutcomeUnknown "OUTCOME_UNKNOWN" GATEWAY_TIMEOUT

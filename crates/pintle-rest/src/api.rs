@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use pintle_authz::{Asks, Granted, Verb};
+use pintle_authz::{Ask, Asks, Granted, Verb};
 use pintle_engine::{Engine, Served};
 use pintle_events::Bus;
 use pintle_http::{
@@ -228,6 +228,13 @@ impl<'a> Call<'a> {
         let granted = granted.map_err(|forbidden| self.refused(forbidden.into(), id))?;
         self.recording.note(|exchange| exchange.allowed(&granted));
         Ok(granted)
+    }
+
+    /// Asks the rules about something that is only a part of the request. It is noted when they
+    /// refuse.
+    pub(crate) fn may(&self, ask: Ask, id: &str) -> Result<(), Failure> {
+        let granted = self.engine().rules().grant(&self.caller.user, ask);
+        granted.map(drop).map_err(|forbidden| self.refused(forbidden.into(), id))
     }
 
     pub(crate) fn resource(&self) -> GroupResource {

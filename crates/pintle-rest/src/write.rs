@@ -162,7 +162,7 @@ async fn patch_lane(
         let (patch, root) = shape::patch(&text, format, &call.version, name)?;
         if lane == Lane::Main && patch.reads() {
             // Whoever may not see a spec learns nothing of it by moving it around either.
-            ask(&call, Verb::Get, &key, None, id)?;
+            call.may(ask_for(Verb::Get, &key, None), id)?;
         }
         let precondition = preconditions(&call, lane, None)?;
         let precondition = with_patched_version(precondition, &patch, root)?;

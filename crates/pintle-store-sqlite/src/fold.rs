@@ -73,6 +73,18 @@ impl Writer {
     }
 }
 
+/// Folds all of the log, within the transaction that is open.
+pub(crate) fn fold_all(connection: &Connection) -> rusqlite::Result<()> {
+    loop {
+        let marks = Marks::read(connection)?;
+        let step = Step::plan(connection, marks)?;
+        if step.folded == sql(marks.folded) {
+            return Ok(());
+        }
+        step.write(connection, marks)?;
+    }
+}
+
 /// What one step will do.
 #[derive(Debug, Default)]
 struct Step {

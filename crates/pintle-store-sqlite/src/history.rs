@@ -15,6 +15,7 @@ use pintle_store::{Event, StoreError, Tail};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 use tokio::sync::Semaphore;
 
+use crate::jumps::Jumps;
 use crate::load::{LoadError, Marks, corrupt};
 use crate::row::{self, Lane, LaneId, blob, revision, sql};
 use crate::schema::{Role, connect};
@@ -41,14 +42,15 @@ pub(crate) struct Look {
 #[derive(Debug)]
 pub(crate) struct Readers {
     file: PathBuf,
+    jumps: Jumps,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(crate) fn new(file: PathBuf) -> Self {
+    pub(crate) fn new(file: PathBuf, jumps: Jumps) -> Self {
         let permits = Arc::new(Semaphore::new(READERS));
-        Self { file, idle: Mutex::new(Vec::new()), permits }
+        Self { file, jumps, idle: Mutex::new(Vec::new()), permits }
     }
 
     /// Reads on a thread that may block.
@@ -66,7 +68,9 @@ impl Readers {
 
     fn read(&self, look: &Look) -> Result<Tail, StoreError> {
         let mut connection = self.connection().map_err(LoadError::from)?;
-        let tail = read_tail(&mut connection, look)?;
+        let snapshot = connection.transaction().map_err(LoadError::from)?;
+        let tail = read_tail(&snapshot, &self.jumps, look)?;
+        drop(snapshot);
         // A connection that failed is not kept.
         if !self.permits.is_closed() {
             self.idle().push(connection);
@@ -90,18 +94,21 @@ impl Readers {
     }
 }
 
-/// Reads a bounded part of history, as one transaction.
-fn read_tail(connection: &mut Connection, look: &Look) -> Result<Tail, LoadError> {
-    let snapshot = connection.transaction()?;
-    let oldest = Marks::read(&snapshot)?.oldest;
+/// Reads a bounded part of history, within one transaction.
+pub(crate) fn read_tail(
+    snapshot: &Connection,
+    jumps: &Jumps,
+    look: &Look,
+) -> Result<Tail, LoadError> {
+    let oldest = Marks::read(snapshot)?.oldest;
     if look.after < oldest {
         return Err(StoreError::Expired { asked: look.after, oldest }.into());
     }
-    let to = look.newest.min(Revision(look.after.0 + STEP_REVISIONS));
-    let Some(resources) = Resources::read(&snapshot, look.resource.as_ref())? else {
+    let to = jumps.beyond(look.newest.min(Revision(look.after.0 + STEP_REVISIONS)));
+    let Some(resources) = Resources::read(snapshot, look.resource.as_ref())? else {
         return Ok(Tail { events: Vec::new(), up_to: to });
     };
-    let mut reading = Reading::new(&snapshot, resources)?;
+    let mut reading = Reading::new(snapshot, resources)?;
     let mut log = snapshot.prepare_cached(
         "SELECT revision, resource, object, wrote, at, metadata_was, body_was, status_was
          FROM log WHERE revision > ?1 AND revision <= ?2 AND (?3 IS NULL OR resource = ?3)

@@ -42,18 +42,25 @@
 //! database and move in the same transactions as the data. Folding and compaction need no flush of
 //! their own: the log they read is durable, and the next commit's flush covers them.
 
+mod backup;
 mod checkpoint;
 mod compact;
 mod fold;
 mod history;
+mod jumps;
 mod load;
 mod open;
 mod queue;
+mod restore;
 mod row;
 mod schema;
 mod store;
 mod sum;
+mod verify;
 mod writer;
 
+pub use backup::{BackupError, BackupInfo, Companion, Progress, Stage, backup, inspect};
 pub use open::OpenError;
+pub use restore::{RestoreError, RestoreOptions, Restored, restore};
 pub use store::SqliteStore;
+pub use verify::{Contents, verify_directory};

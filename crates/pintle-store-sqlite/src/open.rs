@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use pintle_store::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::schema::{APPLICATION_ID, FLIPS, Role, TABLES, VERSION, connect};
+use crate::load::LoadError;
+use crate::schema::{APPLICATION_ID, FLIPS, JUMPS, Role, TABLES, VERSION, connect};
 
 /// Why a data directory cannot be opened, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -89,34 +90,30 @@ pub(crate) struct Opened {
 pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
     let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
     let lock = Lock::take(dir)?;
-    let file = dir.join("pintle.db");
-    let connection = prepare(&file, lock.remembers).map_err(|error| match error {
-        Refusal::Sqlite(error) => sqlite_error(&file, error),
-        Refusal::File(source) => unusable(source),
-        Refusal::NotOurs => OpenError::NotOurs { file: file.clone() },
-        Refusal::TooNew(found) => OpenError::TooNew { file: file.clone(), found, known: VERSION },
-        Refusal::Lost => OpenError::Lost { file: file.clone(), lock: dir.join(LOCK_NAME) },
-        Refusal::Damaged(what) => OpenError::Damaged { file: file.clone(), what },
-    })?;
+    let file = dir.join(DATABASE_NAME);
+    let connection = prepare(&file, lock.remembers).map_err(|error| refused(&file, error))?;
     let lock = lock.remember().map_err(unusable)?;
     // The name of a new file is durable when its directory is.
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(unusable)?;
     Ok(Opened { connection, file, lock })
 }
 
-const LOCK_NAME: &str = "pintle.lock";
+pub(crate) const DATABASE_NAME: &str = "pintle.db";
+pub(crate) const LOCK_NAME: &str = "pintle.lock";
 
 /// What the lock file says once there is a database; any text in it means that.
 const MEMORY: &[u8] = b"A database was made here: without pintle.db no server starts.\n";
 
-struct Lock {
+/// A data directory that nobody else uses, for as long as its file is open.
+#[derive(Debug)]
+pub(crate) struct Lock {
     file: File,
     /// Whether a database was made here before.
     remembers: bool,
 }
 
 impl Lock {
-    fn take(dir: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn take(dir: &Path) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(unusable)?;
         let file = File::options()
@@ -136,7 +133,8 @@ impl Lock {
         Ok(Self { file, remembers })
     }
 
-    fn remember(mut self) -> io::Result<File> {
+    /// Notes that there is a database here now.
+    pub(crate) fn remember(mut self) -> io::Result<File> {
         if !self.remembers {
             self.file.write_all(MEMORY)?;
             self.file.sync_all()?;
@@ -145,7 +143,9 @@ impl Lock {
     }
 }
 
-enum Refusal {
+/// Why a file cannot be used, before it is said which one.
+#[derive(Debug)]
+pub(crate) enum Refusal {
     Sqlite(rusqlite::Error),
     File(io::Error),
     NotOurs,
@@ -163,6 +163,19 @@ impl From<rusqlite::Error> for Refusal {
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         Self::File(error)
+    }
+}
+
+pub(crate) fn refused(file: &Path, refusal: Refusal) -> OpenError {
+    let file = file.to_owned();
+    let dir = file.parent().unwrap_or(Path::new(""));
+    match refusal {
+        Refusal::Sqlite(error) => sqlite_error(&file, error),
+        Refusal::File(source) => OpenError::Directory { dir: dir.to_owned(), source },
+        Refusal::NotOurs => OpenError::NotOurs { file },
+        Refusal::TooNew(found) => OpenError::TooNew { file, found, known: VERSION },
+        Refusal::Lost => OpenError::Lost { lock: dir.join(LOCK_NAME), file },
+        Refusal::Damaged(what) => OpenError::Damaged { file, what },
     }
 }
 
@@ -201,7 +214,7 @@ fn bytes_of(file: &Path) -> io::Result<u64> {
 /// Refuses a file whose end was cut off, which SQLite itself would read as zeros.
 ///
 /// While there is a WAL, a checkpoint may have been cut short, and the size says nothing.
-fn check_size(file: &Path) -> Result<(), Refusal> {
+pub(crate) fn check_size(file: &Path) -> Result<(), Refusal> {
     let mut wal = file.as_os_str().to_owned();
     wal.push("-wal");
     if bytes_of(Path::new(&wal))? > 0 {
@@ -238,7 +251,7 @@ fn bytes_by_header(header: &[u8; 100]) -> Option<u64> {
 }
 
 /// The version of its tables.
-fn version_of(connection: &Connection) -> Result<i32, Refusal> {
+pub(crate) fn version_of(connection: &Connection) -> Result<i32, Refusal> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     if pragma("application_id")? != APPLICATION_ID {
         return Err(Refusal::NotOurs);
@@ -251,7 +264,7 @@ fn version_of(connection: &Connection) -> Result<i32, Refusal> {
 }
 
 /// Makes the tables that a file of version `found` does not have.
-fn bring_up_to_date(connection: &mut Connection, found: i32) -> rusqlite::Result<()> {
+pub(crate) fn bring_up_to_date(connection: &mut Connection, found: i32) -> rusqlite::Result<()> {
     if found == VERSION {
         return Ok(());
     }
@@ -259,7 +272,10 @@ fn bring_up_to_date(connection: &mut Connection, found: i32) -> rusqlite::Result
     if found == 0 {
         transaction.execute_batch(TABLES)?;
     }
-    transaction.execute_batch(FLIPS)?;
+    if found < 3 {
+        transaction.execute_batch(FLIPS)?;
+    }
+    transaction.execute_batch(JUMPS)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
@@ -275,7 +291,14 @@ pub(crate) fn sqlite_error(file: &Path, source: rusqlite::Error) -> OpenError {
     }
 }
 
-pub(crate) fn damaged(file: &Path, error: StoreError) -> OpenError {
+pub(crate) fn load_error(file: &Path, error: LoadError) -> OpenError {
+    match error {
+        LoadError::Sqlite(error) => sqlite_error(file, error),
+        LoadError::Store(error) => damaged(file, error),
+    }
+}
+
+fn damaged(file: &Path, error: StoreError) -> OpenError {
     let what = match error {
         StoreError::Corrupt(what) => what,
         other => other.to_string(),

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 pub(crate) const APPLICATION_ID: i32 = 0x506e_746c;
 
 /// The version of the tables. When it grows, opening an older file brings it up to date.
-pub(crate) const VERSION: i32 = 3;
+pub(crate) const VERSION: i32 = 4;
 
 /// Large values stand last in a row, so that reading the others never follows overflow pages.
 pub(crate) const TABLES: &str = "
@@ -80,6 +80,15 @@ pub(crate) const FLIPS: &str = "
         revision INTEGER PRIMARY KEY,
         sum INTEGER NOT NULL,
         value BLOB NOT NULL
+    ) STRICT;
+";
+
+/// What came with version 4.
+pub(crate) const JUMPS: &str = "
+    -- Revisions that a restore has skipped: from `origin` straight to `target`.
+    CREATE TABLE jumps (
+        origin INTEGER PRIMARY KEY,
+        target INTEGER NOT NULL
     ) STRICT;
 ";
 

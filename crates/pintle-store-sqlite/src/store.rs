@@ -14,7 +14,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::checkpoint::Checkpoints;
 use crate::history::{Look, Readers};
-use crate::load::{LoadError, load};
+use crate::jumps::Jumps;
+use crate::load::load;
 use crate::open::{self, OpenError};
 use crate::queue::{CommitJob, Job, Queue};
 use crate::row::Texts;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) image: Image,
     pub(crate) queue: Queue,
     pub(crate) limits: HistoryLimits,
+    pub(crate) jumps: Jumps,
     pub(crate) counts: Counts,
 }
 
@@ -57,15 +59,16 @@ impl SqliteStore {
     pub fn open(dir: &Path, limits: HistoryLimits) -> Result<Self, OpenError> {
         let opened = open::open(dir)?;
         let file = opened.file;
-        let mut loaded = load(&opened.connection).map_err(|error| match error {
-            LoadError::Sqlite(error) => open::sqlite_error(&file, error),
-            LoadError::Store(error) => open::damaged(&file, error),
-        })?;
+        let mut loaded =
+            load(&opened.connection).map_err(|error| open::load_error(&file, error))?;
+        let jumps = Jumps::read(&opened.connection);
+        let jumps = jumps.map_err(|error| open::sqlite_error(&file, error))?;
         let objects = std::mem::take(&mut loaded.objects);
         let shared = Arc::new(Shared {
             image: Image::new(objects, loaded.newest, limits.memory_bytes_max),
             queue: Queue::default(),
             limits,
+            jumps: jumps.clone(),
             counts: Counts {
                 oldest: loaded.marks.oldest.0.into(),
                 history_bytes: (loaded.marks.folded_bytes + loaded.unfolded_bytes).into(),
@@ -78,7 +81,7 @@ impl SqliteStore {
         let writer = Writer::new(connection, Arc::clone(&shared), loaded, checkpoints, opened.lock);
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let thread = thread.spawn(|| writer.run()).map_err(no_thread)?;
-        let readers = Arc::new(Readers::new(file));
+        let readers = Arc::new(Readers::new(file, jumps));
         Ok(Self { shared, readers, writer: Mutex::new(Some(thread)) })
     }
 
@@ -97,6 +100,9 @@ impl SqliteStore {
         let oldest = Revision(self.shared.counts.oldest.load(Ordering::Acquire));
         if after < oldest {
             return Err(StoreError::Expired { asked: after, oldest });
+        }
+        if let Some(jump) = self.shared.jumps.around(after) {
+            return Err(StoreError::Expired { asked: after, oldest: jump.to });
         }
         Ok(())
     }

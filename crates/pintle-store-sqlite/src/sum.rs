@@ -32,6 +32,11 @@ impl Stored<'_> {
     }
 }
 
+/// The checksum of a small file.
+pub(crate) fn of_file(name: &[u8], mode: u32, bytes: &[u8]) -> i64 {
+    take(take(step(0, u64::from(mode)), Some(name)), Some(bytes)).cast_signed()
+}
+
 /// Takes a text after its length, so that none runs into the next.
 fn take(state: u64, text: Option<&[u8]>) -> u64 {
     let Some(text) = text else { return step(state, u64::MAX) };

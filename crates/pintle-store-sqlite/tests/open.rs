@@ -34,7 +34,7 @@ fn check(expected: &[&str], spoil: impl FnOnce(&Connection)) {
 #[test]
 fn spoiled_files_are_refused() {
     let run = |sql: &'static str| move |file: &Connection| file.execute_batch(sql).unwrap();
-    check(&["newer version", "schema 7", "up to 3"], run("PRAGMA user_version = 7"));
+    check(&["newer version", "schema 7", "up to 4"], run("PRAGMA user_version = 7"));
     check(&["not a Pintle database"], run("PRAGMA application_id = 7"));
     check(&["damaged", "goes on at 2, not at 1"], run("DELETE FROM log WHERE revision = 1"));
     check(

@@ -41,6 +41,8 @@ pub enum AuthorizationError {
 pub(crate) struct Decided {
     pub(crate) mode: AccessMode,
     pub(crate) remembered: bool,
+    /// What the data directory says.
+    recorded: Option<AccessMode>,
 }
 
 /// Decides the mode, and records it in the data directory when there is one.
@@ -49,8 +51,30 @@ pub(crate) fn decide(
     manifests: &[Manifest],
     data_dir: Option<&Path>,
 ) -> Result<Decided, AuthorizationError> {
-    let record = data_dir.map(|dir| dir.join("authorization"));
-    let recorded = record.as_deref().map(read).transpose()?.flatten();
+    let decided = foresee(config, manifests, data_dir)?;
+    if let Some(dir) = data_dir
+        && decided.recorded != Some(decided.mode)
+    {
+        let file = record(dir);
+        let text = if decided.mode == AccessMode::Rules { "rbac\n" } else { "none\n" };
+        std::fs::write(&file, text)
+            .map_err(|source| AuthorizationError::Record { file, source })?;
+    }
+    Ok(decided)
+}
+
+/// The file that remembers the mode.
+fn record(data_dir: &Path) -> PathBuf {
+    data_dir.join("authorization")
+}
+
+/// Decides the mode, and records nothing.
+pub(crate) fn foresee(
+    config: &ServeConfig,
+    manifests: &[Manifest],
+    data_dir: Option<&Path>,
+) -> Result<Decided, AuthorizationError> {
+    let recorded = data_dir.map(|dir| read(&record(dir))).transpose()?.flatten();
     let suggested = !config.policy.is_empty() || manifests.iter().any(is_rule);
     let mode = match config.authorization {
         AuthorizationChoice::None if !config.policy.is_empty() => {
@@ -60,15 +84,8 @@ pub(crate) fn decide(
         AuthorizationChoice::Rbac => AccessMode::Rules,
         AuthorizationChoice::Auto => if_nothing_is_said(suggested, recorded),
     };
-    if let Some(file) = record
-        && recorded != Some(mode)
-    {
-        let text = if mode == AccessMode::Rules { "rbac\n" } else { "none\n" };
-        std::fs::write(&file, text)
-            .map_err(|source| AuthorizationError::Record { file, source })?;
-    }
     let said = suggested || config.authorization != AuthorizationChoice::Auto;
-    Ok(Decided { mode, remembered: mode == AccessMode::Rules && !said })
+    Ok(Decided { mode, remembered: mode == AccessMode::Rules && !said, recorded })
 }
 
 /// What the configuration suggests; but what was closed before stays closed.

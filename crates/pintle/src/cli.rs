@@ -2,10 +2,13 @@
 //! from lives in [`crate::config`].
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::auth::AuthCommand;
+use crate::backup::{BackupArgs, RestoreArgs};
 use crate::config::{self, ConfigError, Environment, ServeConfig};
 use crate::token::TokenArgs;
 
@@ -18,6 +21,16 @@ pub enum Command {
     Token(TokenArgs),
     /// Answer a question about rights.
     Auth(AuthCommand),
+    /// Copy the data of a server.
+    Backup(BackupArgs),
+    /// Make a data directory from such a copy.
+    Restore(RestoreArgs),
+    /// Look whether a server could start.
+    Check(Box<ServeConfig>),
+    /// Look whether a backup is sound.
+    CheckBackup(PathBuf),
+    /// Print what lets a shell complete commands.
+    Completions(Shell),
     /// Print the version.
     Version,
 }
@@ -54,11 +67,26 @@ pub fn parse(
         Verb::Version => Command::Version,
         Verb::Token(args) => Command::Token(args),
         Verb::Auth { command } => Command::Auth(command),
-        Verb::Serve(_) => {
-            let (_, serve) = matches.subcommand().expect("clap has just read a subcommand");
-            Command::Serve(Box::new(config::resolve(serve, environment)?))
-        }
+        Verb::Backup(args) => Command::Backup(args),
+        Verb::Restore(args) => Command::Restore(args),
+        Verb::Completions { shell } => Command::Completions(shell),
+        Verb::Check(CheckArgs { backup: Some(file), .. }) => Command::CheckBackup(file),
+        Verb::Check(_) => Command::Check(settings(&matches, environment)?),
+        Verb::Serve(_) => Command::Serve(settings(&matches, environment)?),
     })
+}
+
+fn settings(
+    matches: &ArgMatches,
+    environment: &Environment<'_>,
+) -> Result<Box<ServeConfig>, CliError> {
+    let (_, of_verb) = matches.subcommand().expect("clap has just read a subcommand");
+    Ok(Box::new(config::resolve(of_verb, environment)?))
+}
+
+/// Writes the script that lets a shell complete commands.
+pub fn complete(shell: Shell, out: &mut impl std::io::Write) {
+    clap_complete::generate(shell, &mut grammar(), "pintle", out);
 }
 
 /// What `pintle version` prints.
@@ -67,7 +95,12 @@ pub const fn version() -> &'static str {
 }
 
 fn grammar() -> clap::Command {
-    Cli::command().mut_subcommand("serve", |serve| serve.mut_args(config::with_variable))
+    ["serve", "check"].into_iter().fold(Cli::command(), |command, verb| {
+        // Which backup to read is no setting.
+        let help =
+            |arg: Arg| if arg.get_id() == "backup" { arg } else { config::with_variable(arg) };
+        command.mut_subcommand(verb, |verb| verb.mut_args(help))
+    })
 }
 
 /// Declare a kind, and get a durable, watchable, authorised API for it
@@ -90,8 +123,29 @@ enum Verb {
         #[command(subcommand)]
         command: AuthCommand,
     },
+    /// Copy the data of a server into one file, also while it runs
+    Backup(BackupArgs),
+    /// Make a data directory from a backup
+    Restore(RestoreArgs),
+    /// Look whether `serve` with the same arguments could start: settings, files, and the database
+    Check(CheckArgs),
+    /// Print a script that lets a shell complete commands
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
     /// Print the version
     Version,
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    settings: Box<ServeConfig>,
+
+    /// Read this backup, and nothing else
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    backup: Option<PathBuf>,
 }
 
 const SETTINGS_HELP: &str = "\

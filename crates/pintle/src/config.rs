@@ -4,6 +4,7 @@
 //! [`ServeConfig`] is the only list of settings. Its fields name the options; the names of keys and
 //! variables follow from those, and all three are read by the same parsers.
 
+mod audit;
 mod events;
 mod file;
 mod identity;
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use audit::{AuditConfig, AuditFlush, AuditLevel};
 pub use events::EventConfig;
 pub use identity::JwtConfig;
 pub(crate) use identity::is_url;
@@ -104,6 +106,10 @@ pub struct ServeConfig {
     /// How log lines look; auto is human on a terminal and json otherwise
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub log_format: LogFormat,
+
+    /// The audit log
+    #[command(flatten)]
+    pub audit: AuditConfig,
 }
 
 /// Where objects live.

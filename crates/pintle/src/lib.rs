@@ -6,9 +6,12 @@
 //! the store, starts the engine, applies the documents and opens the doors.
 
 mod apply;
+pub mod audit;
 pub mod auth;
 mod authorization;
+pub mod backup;
 mod banner;
+pub mod check;
 pub mod cli;
 pub mod config;
 mod deliveries;

@@ -3,8 +3,9 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use pintle::check::{self, CheckError};
 use pintle::cli::{self, CliError, Command};
-use pintle::{auth, logging, serve, token};
+use pintle::{audit, auth, backup, logging, serve, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,6 +19,14 @@ fn main() -> ExitCode {
         }
         Ok(Command::Auth(command)) => ask(&command),
         Ok(Command::Token(args)) => finish(token::run(&args, &mut std::io::stdout())),
+        Ok(Command::Backup(args)) => finish(backup::run_backup(&args, &mut std::io::stdout())),
+        Ok(Command::Restore(args)) => finish(backup::run_restore(&args, &mut std::io::stdout())),
+        Ok(Command::CheckBackup(file)) => finish(check::run_backup(&file, &mut std::io::stdout())),
+        Ok(Command::Check(config)) => finish(run_check(&config)),
+        Ok(Command::Completions(shell)) => {
+            cli::complete(shell, &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
         Ok(Command::Serve(config)) => {
             logging::start(config.log_format);
             run(&config)
@@ -58,7 +67,13 @@ fn run(config: &pintle::config::ServeConfig) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(serve::serve(config, &mut std::io::stdout())) {
+    // Standard output may be for records alone.
+    let mut out: Box<dyn std::io::Write> = if audit::takes_standard_output(&config.audit) {
+        Box::new(std::io::stderr())
+    } else {
+        Box::new(std::io::stdout())
+    };
+    match runtime.block_on(serve::serve(config, &mut out)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
@@ -67,7 +82,14 @@ fn run(config: &pintle::config::ServeConfig) -> ExitCode {
     }
 }
 
-fn finish(result: Result<(), token::TokenError>) -> ExitCode {
+fn run_check(config: &pintle::config::ServeConfig) -> Result<(), CheckError> {
+    logging::start(config.log_format);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(CheckError::Runtime)?;
+    runtime.block_on(check::run(config, &mut std::io::stdout()))
+}
+
+fn finish<E: std::error::Error>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

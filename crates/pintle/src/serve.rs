@@ -15,6 +15,7 @@ use pintle_store_sqlite::{OpenError, SqliteStore};
 use tokio::net::TcpListener;
 
 use crate::apply::{Applied, ApplyError, apply};
+use crate::audit::{Audit, AuditError};
 use crate::authorization::{self, AuthorizationError};
 use crate::banner::Banner;
 use crate::config::{ServeConfig, StoreChoice};
@@ -78,6 +79,9 @@ pub enum ServeError {
     /// The engine did not start, or did not stop.
     #[error("the engine failed: {0:?}")]
     Engine(Refusal),
+    /// There is no audit log where there should be one.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// Signals cannot be awaited.
     #[error("signals cannot be awaited")]
     Signals(#[source] std::io::Error),
@@ -98,6 +102,7 @@ impl ServeError {
             | Self::OpenToTheWorld(_)
             | Self::Listen { .. }
             | Self::DataDir { .. }
+            | Self::Audit(_)
             | Self::Store(_) => 2,
         }
     }
@@ -116,6 +121,7 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     let tls = ServerTls::load(config)?;
     check_reach(config, identity.asks(), tls.is_some())?;
     let policies = Policies::load(&config.policy)?;
+    let audit = Audit::open(&config.audit)?;
     let store = open_store(config)?;
     let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
     let deliveries = Deliveries::load(config, data_dir)?;
@@ -126,16 +132,10 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     let engine =
         start_engine(config, store, RuleSource { mode, policies: policies.read().to_vec() })
             .await?;
-    let Applied { created, updated, kept, left_out } = apply(&engine, &manifests.manifests).await?;
-    if !manifests.manifests.is_empty() {
-        tracing::info!(
-            created,
-            updated,
-            kept,
-            left_out,
-            "files applied (objects that exist already are kept as they are)"
-        );
+    if let Some(audit) = &audit {
+        audit.start(engine.newest());
     }
+    apply_files(&engine, &manifests.manifests).await?;
     // Then what is served is established, and the first version that a client sees is not just
     // about to change. Whatever takes longer goes on beside the requests.
     drop(tokio::time::timeout(CALM_MAX, engine.calm()).await);
@@ -160,7 +160,8 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     }
     let bus = Bus::new(Arc::clone(&engine), config.events.names());
     let deliveries = deliveries.start(&engine, &bus);
-    let door = RestDoor::new(Arc::clone(&engine), bus, rest_settings(config, authentication));
+    let settings = rest_settings(config, authentication, audit.as_ref());
+    let door = RestDoor::new(Arc::clone(&engine), bus, settings);
     let mut signals = Signals::new()?;
     let manager = ServiceManager::of_this_process();
     manager.tell(State::Ready);
@@ -177,11 +178,39 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
         pintle_http::serve(listener, door, ServerLimits::default(), encrypted, engine.closing());
     tokio::join!(serving, stop);
     deliveries.ended().await;
-    engine.close().await.map_err(ServeError::Engine)
+    close(&engine, audit).await
+}
+
+/// Ends the engine, and then the log of what was done with it.
+async fn close(engine: &Engine, audit: Option<Audit>) -> Result<(), ServeError> {
+    let closed = engine.close().await.map_err(ServeError::Engine);
+    if let Some(audit) = audit {
+        audit.close().await;
+    }
+    closed
+}
+
+/// Applies what the files declare, and says what came of it.
+async fn apply_files(engine: &Engine, manifests: &[Manifest]) -> Result<(), ServeError> {
+    let Applied { created, updated, kept, left_out } = apply(engine, manifests).await?;
+    if !manifests.is_empty() {
+        tracing::info!(
+            created,
+            updated,
+            kept,
+            left_out,
+            "files applied (objects that exist already are kept as they are)"
+        );
+    }
+    Ok(())
 }
 
 /// Who can reach the server from elsewhere must be known, and had better be alone with it.
-fn check_reach(config: &ServeConfig, asks: bool, encrypts: bool) -> Result<(), ServeError> {
+pub(crate) fn check_reach(
+    config: &ServeConfig,
+    asks: bool,
+    encrypts: bool,
+) -> Result<(), ServeError> {
     if config.listen.ip().is_loopback() {
         return Ok(());
     }
@@ -195,8 +224,12 @@ fn check_reach(config: &ServeConfig, asks: bool, encrypts: bool) -> Result<(), S
     Ok(())
 }
 
-fn rest_settings(config: &ServeConfig, authentication: Authenticators) -> RestSettings {
-    let (observers, metrics) = observe::observers();
+fn rest_settings(
+    config: &ServeConfig,
+    authentication: Authenticators,
+    audit: Option<&Audit>,
+) -> RestSettings {
+    let (observers, metrics) = observe::observers(audit);
     RestSettings {
         authentication,
         metrics,
@@ -207,7 +240,7 @@ fn rest_settings(config: &ServeConfig, authentication: Authenticators) -> RestSe
     }
 }
 
-async fn start_engine(
+pub(crate) async fn start_engine(
     config: &ServeConfig,
     store: Arc<dyn Store>,
     rules: RuleSource,

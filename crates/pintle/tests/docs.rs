@@ -49,6 +49,8 @@ pages! {
     files: "docs/src/files.md",
     observability: "docs/src/observability.md",
     settings: "docs/src/settings.md",
+    backup: "docs/src/backup.md",
+    audit: "docs/src/audit.md",
 }
 
 fn read(page: &str) -> String {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    AuthorizationChoice, EventConfig, JwtConfig, LogFormat, StoreChoice, TlsConfig, UrlText,
-    WebhookConfig,
+    AuditConfig, AuthorizationChoice, EventConfig, JwtConfig, LogFormat, StoreChoice, TlsConfig,
+    UrlText, WebhookConfig,
 };
 
 fn parsed(arguments: &[&str]) -> Result<Command, CliError> {
@@ -46,6 +46,7 @@ fn what_is_left_out_has_a_default() {
         },
         webhooks: WebhookConfig::default(),
         log_format: LogFormat::Auto,
+        audit: AuditConfig::default(),
     };
     assert_eq!(config, expected);
 }
@@ -115,6 +116,7 @@ fn every_option_is_read() {
             webhooks: Some("w".into()),
         },
         log_format: LogFormat::Json,
+        audit: AuditConfig::default(),
     };
     assert_eq!(config, expected);
     assert!(!serve(&["serve", "--require-status-precondition=false"]).require_status_precondition);

@@ -144,7 +144,10 @@ fn from_entry(
     })?;
     let directory = file.parent().filter(|_| names_a_file(setting));
     let placed = |value: OsString| match directory {
-        Some(directory) if !is_url(&value.to_string_lossy()) => directory.join(&value).into(),
+        // Standard output and other servers are in no directory.
+        Some(directory) if value != "-" && !is_url(&value.to_string_lossy()) => {
+            directory.join(&value).into()
+        }
         _ => value,
     };
     Ok((key, values.into_iter().map(placed).collect()))

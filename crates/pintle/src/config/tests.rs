@@ -119,8 +119,21 @@ fn every_setting_can_stand_in_the_file() {
             webhooks: Some(at("w")),
         },
         log_format: LogFormat::Human,
+        audit: AuditConfig::default(),
     };
     assert_eq!(resolved(directory.path(), &[], &[]).unwrap(), expected);
+}
+
+#[test]
+fn standard_output_is_in_no_directory() {
+    let log = |settings: &str| {
+        let directory = directory(settings);
+        let config = resolved(directory.path(), &[], &[]).unwrap();
+        let file = config.audit.audit_log.unwrap();
+        file.strip_prefix(directory.path()).map_or_else(|_| file.clone(), Path::to_owned)
+    };
+    assert_eq!(log("audit-log: '-'"), Path::new("-"));
+    assert_eq!(log("audit-log: a.log"), Path::new("a.log"));
 }
 
 #[test]
@@ -156,7 +169,8 @@ fn what_is_wrong_in_the_file_is_named_with_line_and_key() {
              jwt-audience, jwks, jwt-ca, jwt-username-claim, jwt-username-prefix, \
              jwt-groups-claim, jwt-groups-prefix, authorization, require-status-precondition, history-age, \
              history-bytes-max, body-bytes-max, event-type-prefix, condition-event-prefix, \
-             event-source, webhook, webhooks, log-format",
+             event-source, webhook, webhooks, log-format, audit-log, audit-level, audit-max-size, audit-keep, \
+             audit-flush, audit-wait",
         ),
         (
             "store: memory\nlisten: 8080\n",

@@ -94,6 +94,17 @@ pub(super) fn body_size(text: &str) -> Result<usize, InvalidValue> {
         .ok_or(InvalidValue("expected a size from 1KiB to 1GiB"))
 }
 
+/// The size that a file may grow to; 0 means any.
+pub(super) fn file_size(text: &str) -> Result<u64, InvalidValue> {
+    const MIN: u64 = 1024 * 1024;
+    let bytes = size(text)?;
+    if bytes == 0 || bytes >= MIN {
+        Ok(bytes)
+    } else {
+        Err(InvalidValue("expected a size of at least 1MiB, or 0 for no limit"))
+    }
+}
+
 /// Splits before the first letter that `ends` the head.
 fn split_where(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(ends).unwrap_or(text.len()))
@@ -151,6 +162,14 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(size(text).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn files_have_a_sensible_size() {
+        let cases = [("0", Some(0)), ("1MiB", Some(1 << 20)), ("1048575", None), ("x", None)];
+        for (text, expected) in cases {
+            assert_eq!(file_size(text).ok(), expected, "{text:?}");
         }
     }
 

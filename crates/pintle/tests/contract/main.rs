@@ -10,6 +10,8 @@ mod harness;
 #[expect(dead_code, reason = "others need more of them")]
 mod endpoint;
 
+mod audit;
+mod backup;
 mod crash;
 mod events;
 mod guide;
