@@ -1,6 +1,7 @@
 //! [`Engine`]: how its parts are put together, started and stopped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use pintle_authz::{Policy, Reach, RuleBook, Subresource, User, Verb};
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     hub: Arc<Hub>,
     /// How far catalog and rules have followed the log.
     followed: watch::Sender<Revision>,
+    leaving: AtomicBool,
     closing: watch::Sender<bool>,
     pub(crate) measures: Measures,
 }
@@ -79,6 +81,7 @@ impl Engine {
             turns: Turns::new(),
             hub: Hub::new(newest, &setup.limits),
             followed: watch::Sender::new(Revision::ZERO),
+            leaving: AtomicBool::new(false),
             closing: watch::Sender::new(false),
             measures: Measures::default(),
             store: setup.store,
@@ -124,6 +127,16 @@ impl Engine {
                 return;
             }
         }
+    }
+
+    /// Says that the server will soon go down. Everything goes on; but it is no longer ready.
+    pub fn announce_end(&self) {
+        self.shared.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is going down, or will soon.
+    pub fn is_leaving(&self) -> bool {
+        self.shared.leaving.load(Ordering::Relaxed) || *self.shared.closing.borrow()
     }
 
     /// Ends the watches: their clients resume somewhere else, or here later.

@@ -21,7 +21,7 @@ pub fn alive() -> Vec<Check> {
 
 /// The checks of a server that does its work.
 pub fn ready(engine: &Engine) -> Vec<Check> {
-    let closing = *engine.closing().borrow();
+    let leaving = engine.is_leaving();
     let behind = engine.newest().0.saturating_sub(engine.followed_up_to().0);
     let lagging = (behind > FOLLOWER_LAG_MAX)
         .then(|| format!("kinds and rules are {behind} revisions behind what was written"));
@@ -29,7 +29,7 @@ pub fn ready(engine: &Engine) -> Vec<Check> {
         Check { name: "ping", problem: None },
         Check { name: "store", problem: engine.measures().store_trouble() },
         Check { name: "follower", problem: lagging },
-        Check { name: "shutdown", problem: closing.then(|| "the server is shutting down".into()) },
+        Check { name: "shutdown", problem: leaving.then(|| "the server is shutting down".into()) },
     ]
 }
 

@@ -38,7 +38,8 @@ pub struct RestSettings {
     /// A watch with nothing to tell says so after this time.
     pub bookmark_interval: Duration,
     /// What is counted and timed, for the page that shows it. It has to be among the observers.
-    pub metrics: Arc<Metrics>,
+    /// Without it there is no such page.
+    pub metrics: Option<Arc<Metrics>>,
     /// Who is told of requests, and who may hold them up.
     pub observers: Observers,
 }
@@ -51,7 +52,7 @@ impl Default for RestSettings {
             body_bytes_max: 16 * 1024 * 1024,
             body_timeout: Duration::from_mins(1),
             bookmark_interval: Duration::from_secs(30),
-            metrics: Arc::default(),
+            metrics: None,
             observers: Observers::default(),
         }
     }
@@ -101,7 +102,7 @@ impl RestDoor {
                 self.check_path(&caller, &parts.method, path)?;
                 recording.note(Exchange::allowed_path);
             }
-            return reply::fixed(&self.engine, &self.settings.metrics, page, parts);
+            return reply::fixed(&self.engine, self.settings.metrics.as_deref(), page, parts);
         }
         let caller = self.identify(parts, recording).await?;
         let (name, place) = match route {

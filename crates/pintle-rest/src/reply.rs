@@ -102,7 +102,7 @@ impl Page {
 /// Answers a page of the door's own.
 pub(crate) fn fixed(
     engine: &Engine,
-    metrics: &Metrics,
+    metrics: Option<&Metrics>,
     page: Page,
     parts: &Parts,
 ) -> Result<Response<Body>, Failure> {
@@ -118,6 +118,7 @@ pub(crate) fn fixed(
         Page::Healthz => checked("healthz", &health::alive(), parts),
         Page::Livez | Page::Reserved(_) => checked("livez", &health::alive(), parts),
         Page::Metrics => {
+            let metrics = metrics.ok_or(Failure::NoMetrics)?;
             let format = Format::asked_for(&parts.headers);
             text_response(StatusCode::OK, format.media_type(), metrics.page(engine, format))
         }
@@ -249,6 +250,8 @@ pub(crate) enum Failure {
         /// The path.
         path: &'static str,
     },
+    /// Nothing is counted.
+    NoMetrics,
     /// No kind has this plural name.
     UnknownKind { name: String },
     /// The caller showed no credentials, and asked for what is only told to those who do.
@@ -341,6 +344,10 @@ impl Failure {
                     "{path} is kept for the server's own use; a kind of that name is at \
                      {path}.<group>"
                 ),
+            ),
+            Self::NoMetrics => Answer::of(
+                Reason::NotFound,
+                "metrics are switched off on this server; it has them with --metrics=true",
             ),
             Self::UnknownKind { name } => Answer::of(
                 Reason::KindNotServed,

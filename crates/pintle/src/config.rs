@@ -9,6 +9,7 @@ mod events;
 mod file;
 mod identity;
 mod layers;
+mod operation;
 mod tls;
 mod values;
 mod webhooks;
@@ -23,6 +24,7 @@ pub use events::EventConfig;
 pub use identity::JwtConfig;
 pub(crate) use identity::is_url;
 pub(crate) use layers::{SETTINGS_FILE_NAME, resolve, with_variable};
+pub use operation::OperationConfig;
 pub(crate) use values::duration;
 pub use webhooks::{UrlText, WebhookConfig};
 
@@ -102,6 +104,10 @@ pub struct ServeConfig {
     /// Who is told of them over HTTP
     #[command(flatten)]
     pub webhooks: WebhookConfig,
+
+    /// How it is watched over, and how it goes.
+    #[command(flatten)]
+    pub operation: OperationConfig,
 
     /// How log lines look; auto is human on a terminal and json otherwise
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]

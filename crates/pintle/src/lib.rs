@@ -24,6 +24,7 @@ mod policies;
 mod reload;
 pub mod serve;
 mod service_manager;
+mod signals;
 mod tls;
 pub mod token;
 mod yaml;

@@ -6,11 +6,12 @@ use pintle_http::{Metrics, Observer, Observers, RequestLog};
 
 use crate::audit::Audit;
 
-/// The observers of every door, and the metrics among them for the page that shows them.
-pub(crate) fn observers(audit: Option<&Audit>) -> (Observers, Arc<Metrics>) {
-    let metrics = Arc::new(Metrics::default());
-    let counts: Arc<dyn Observer> = Arc::<Metrics>::clone(&metrics);
-    let mut observers = vec![counts, Arc::new(RequestLog::default())];
+/// The observers of every door, and the metrics among them for the page that shows them, if there
+/// are to be any.
+pub(crate) fn observers(counts: bool, audit: Option<&Audit>) -> (Observers, Option<Arc<Metrics>>) {
+    let metrics = counts.then(Arc::<Metrics>::default);
+    let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(RequestLog::default())];
+    observers.extend(metrics.clone().map(|metrics| -> Arc<dyn Observer> { metrics }));
     let Some(audit) = audit else { return (Observers::new(observers), metrics) };
     observers.push(Arc::clone(&audit.auditor) as _);
     (Observers::new(observers).with_gate(Arc::clone(&audit.auditor) as _), metrics)

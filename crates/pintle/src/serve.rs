@@ -25,6 +25,7 @@ use crate::manifests::{self, Manifest, ManifestError, ManifestLimits};
 use crate::observe;
 use crate::policies::{Policies, PolicyFileError};
 use crate::service_manager::{ServiceManager, State};
+use crate::signals::Signals;
 use crate::tls::{ServerTls, TlsError};
 
 /// Why the server did not start, or stopped.
@@ -162,18 +163,10 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     let deliveries = deliveries.start(&engine, &bus);
     let settings = rest_settings(config, authentication, audit.as_ref());
     let door = RestDoor::new(Arc::clone(&engine), bus, settings);
-    let mut signals = Signals::new()?;
+    let signals = Signals::new().map_err(ServeError::Signals)?;
     let manager = ServiceManager::of_this_process();
     manager.tell(State::Ready);
-    let stop = {
-        let engine = Arc::clone(&engine);
-        async move {
-            signals.wait().await;
-            tracing::info!("going down: finishing what is in progress");
-            manager.tell(State::Stopping);
-            engine.end_watches();
-        }
-    };
+    let stop = go_when_asked(signals, config.operation.shutdown_delay, manager, &engine);
     let serving =
         pintle_http::serve(listener, door, ServerLimits::default(), encrypted, engine.closing());
     tokio::join!(serving, stop);
@@ -205,6 +198,21 @@ async fn apply_files(engine: &Engine, manifests: &[Manifest]) -> Result<(), Serv
     Ok(())
 }
 
+/// Ends the watches, and with that the serving, when a signal has come and the delay is over.
+async fn go_when_asked(
+    mut signals: Signals,
+    delay: Duration,
+    manager: ServiceManager,
+    engine: &Engine,
+) {
+    signals.wait().await;
+    manager.tell(State::Stopping);
+    engine.announce_end();
+    signals.linger(delay).await;
+    tracing::info!("going down: finishing what is in progress");
+    engine.end_watches();
+}
+
 /// Who can reach the server from elsewhere must be known, and had better be alone with it.
 pub(crate) fn check_reach(
     config: &ServeConfig,
@@ -229,7 +237,7 @@ fn rest_settings(
     authentication: Authenticators,
     audit: Option<&Audit>,
 ) -> RestSettings {
-    let (observers, metrics) = observe::observers(audit);
+    let (observers, metrics) = observe::observers(config.operation.metrics, audit);
     RestSettings {
         authentication,
         metrics,
@@ -302,27 +310,4 @@ fn sample(engine: &Engine, manifests: &[Manifest]) -> Option<String> {
         let name = text("/metadata/name").filter(|_| namespace)?;
         Some(format!("/{plural}/{name}"))
     })
-}
-
-/// The signals that ask the server to go.
-#[derive(Debug)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, ServeError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
-        let interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
-        Ok(Self { terminate, interrupt })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }

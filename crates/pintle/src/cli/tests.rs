@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    AuditConfig, AuthorizationChoice, EventConfig, JwtConfig, LogFormat, StoreChoice, TlsConfig,
-    UrlText, WebhookConfig,
+    AuditConfig, AuthorizationChoice, EventConfig, JwtConfig, LogFormat, OperationConfig,
+    StoreChoice, TlsConfig, UrlText, WebhookConfig,
 };
 
 fn parsed(arguments: &[&str]) -> Result<Command, CliError> {
@@ -45,6 +45,7 @@ fn what_is_left_out_has_a_default() {
             event_source: "pintle".to_owned(),
         },
         webhooks: WebhookConfig::default(),
+        operation: OperationConfig { metrics: true, shutdown_delay: Duration::ZERO },
         log_format: LogFormat::Auto,
         audit: AuditConfig::default(),
     };
@@ -86,6 +87,8 @@ fn every_option_is_read() {
         "--webhook",
         "http://b",
         "--webhooks=w",
+        "--metrics=false",
+        "--shutdown-delay=7s",
         "--log-format",
         "json",
         "--",
@@ -115,6 +118,7 @@ fn every_option_is_read() {
             webhook: vec![UrlText("http://a".to_owned()), UrlText("http://b".to_owned())],
             webhooks: Some("w".into()),
         },
+        operation: OperationConfig { metrics: false, shutdown_delay: Duration::from_secs(7) },
         log_format: LogFormat::Json,
         audit: AuditConfig::default(),
     };

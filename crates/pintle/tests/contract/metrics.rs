@@ -117,12 +117,21 @@ async fn hostile_requests_make_no_labels() {
     // The page itself is counted once it was answered.
     samples(&server).await;
     let before = names(&samples(&server).await);
-    for number in 20..10_000 {
+    for number in 20..2_000 {
         let (method, path) = hostile(number);
         server.send(method, &path, &[], "").await;
     }
     let after = names(&samples(&server).await);
     assert_eq!(after.difference(&before).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[tokio::test]
+async fn metrics_can_be_switched_off() {
+    let server = Launch::devices().arg("--metrics=false").start().await;
+    server.get("/devices/dev-123").await.expect(200);
+    let reply = server.get("/metrics").await.expect(404);
+    assert_eq!(reply.at("/reason"), "NOT_FOUND");
+    assert!(reply.text().contains("--metrics=true"), "{}", reply.text());
 }
 
 #[tokio::test]
