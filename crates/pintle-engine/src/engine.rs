@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use pintle_authz::{Policy, Reach, RuleBook, Subresource, User, Verb};
 use pintle_model::{GroupResource, Object, ObjectKey, Revision, Uid};
-use pintle_store::{Store, StoreInfo};
+use pintle_store::{Flushes, Store, StoreInfo};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -218,6 +218,16 @@ impl Engine {
     /// Facts about the store.
     pub fn store_info(&self) -> StoreInfo {
         self.shared.store.info()
+    }
+
+    /// What the store has written, flush by flush.
+    pub fn flushes(&self) -> &Flushes {
+        self.shared.store.flushes()
+    }
+
+    /// How much of the lifecycle of objects is still to be done, or being done.
+    pub fn tasks(&self) -> usize {
+        self.work.todo.len()
     }
 
     /// Turns true when the server is going down.

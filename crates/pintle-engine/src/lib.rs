@@ -29,8 +29,10 @@ pub use engine::{Engine, Setup};
 pub use hook::{Denied, Hook};
 pub use journal::{Action, Entries, Entry, Journal, Reader, Reading};
 pub use limits::Limits;
-pub use measures::{Histogram, Measures};
+pub use measures::Measures;
 pub use read::{Get, List, Listed, Selection};
 pub use refusal::Refusal;
 pub use watch::{Start, Watch, WatchEvent, Watcher};
 pub use write::{Write, Written, ask_for};
+
+pub use pintle_store::{Flushes, Histogram};

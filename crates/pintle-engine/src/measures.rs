@@ -4,62 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pintle_store::{Committed, Compacted, StoreError};
-
-/// How many took at most how long. The bounds are those of [`Histogram::BOUNDS`].
-#[derive(Debug, Default)]
-pub struct Histogram {
-    /// One for each bound, and one for what takes longer.
-    counts: [AtomicU64; Self::BOUNDS.len() + 1],
-    nanos: AtomicU64,
-}
-
-impl Histogram {
-    /// Upper bounds in seconds, with their text.
-    pub const BOUNDS: [(f64, &str); 15] = [
-        (0.000_1, "0.0001"),
-        (0.000_25, "0.00025"),
-        (0.000_5, "0.0005"),
-        (0.001, "0.001"),
-        (0.002_5, "0.0025"),
-        (0.005, "0.005"),
-        (0.01, "0.01"),
-        (0.025, "0.025"),
-        (0.05, "0.05"),
-        (0.1, "0.1"),
-        (0.25, "0.25"),
-        (0.5, "0.5"),
-        (1.0, "1.0"),
-        (2.5, "2.5"),
-        (10.0, "10.0"),
-    ];
-
-    /// One more that took so long.
-    pub fn add(&self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        let bucket = Self::BOUNDS.partition_point(|(bound, _)| *bound < seconds);
-        if let Some(count) = self.counts.get(bucket) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.nanos.fetch_add(nanos, Ordering::Relaxed);
-    }
-
-    /// How many took at most as long as each bound says; the last is all of them.
-    pub fn cumulated(&self) -> Vec<u64> {
-        let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
-        let sums = counts.scan(0, |sum, count| {
-            *sum += count;
-            Some(*sum)
-        });
-        sums.collect()
-    }
-
-    /// How long all of them took together.
-    pub fn sum(&self) -> Duration {
-        Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
-    }
-}
+use pintle_store::{Committed, Compacted, Histogram, StoreError};
 
 /// What the engine counts and times.
 #[derive(Debug, Default)]
@@ -114,20 +59,6 @@ impl Measures {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_duration_counts_up_to_the_bounds_that_it_keeps() {
-        let histogram = Histogram::default();
-        for micros in [100, 101, 20_000_000] {
-            histogram.add(Duration::from_micros(micros));
-        }
-        let counts = histogram.cumulated();
-        assert_eq!(counts.first(), Some(&1));
-        assert_eq!(counts.get(1), Some(&2));
-        assert_eq!(counts.get(Histogram::BOUNDS.len() - 1), Some(&2));
-        assert_eq!(counts.last(), Some(&3));
-        assert_eq!(histogram.sum(), Duration::from_micros(20_000_201));
-    }
 
     #[test]
     fn trouble_ends_with_the_next_commit() {

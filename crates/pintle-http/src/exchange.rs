@@ -65,6 +65,8 @@ pub struct Exchange {
     pub grounds: Option<Grounds>,
     /// Why the caller was turned away.
     pub why: Option<Arc<str>>,
+    /// What was wrong with what the caller showed, where nothing was proved by it.
+    pub unproven: Option<&'static str>,
     /// Whether nothing was to be written.
     pub dry_run: bool,
     /// Whether the [`Gate`] has let it pass.
@@ -175,6 +177,7 @@ impl Exchange {
             decision: Decision::default(),
             grounds: None,
             why: None,
+            unproven: None,
             dry_run: false,
             admitted: false,
             status: None,

@@ -5,6 +5,7 @@
 //! neither paths nor JSON shapes.
 
 mod body;
+mod connections;
 mod entity_tag;
 mod exchange;
 pub mod health;
@@ -17,6 +18,7 @@ mod server;
 mod tls;
 
 pub use body::{Body, BodyError, read_body};
+pub use connections::Connections;
 pub use entity_tag::{EntityTags, InvalidEntityTag};
 pub use exchange::{
     Decision, Exchange, Gate, Observer, Observers, Outcome, Pass, Passage, Recording, RequestId,

@@ -4,6 +4,7 @@
 //! codes. Even so there are at most [`SERIES_MAX`] sets of labels a family; what comes later is
 //! counted under the resource `other`.
 
+mod engine;
 mod process;
 mod text;
 
@@ -17,7 +18,7 @@ use pintle_authz::{Subresource, Verb};
 use pintle_engine::{Engine, Histogram};
 use pintle_model::GroupResource;
 
-use crate::{Exchange, Observer};
+use crate::{Connections, Exchange, Observer};
 
 pub use text::Format;
 use text::{Kind, Text};
@@ -32,6 +33,8 @@ pub struct Metrics {
     writes: Family<WriteLabels, AtomicU64>,
     events: Family<About, AtomicU64>,
     turned_away: Family<&'static str, AtomicU64>,
+    unproven: Family<&'static str, AtomicU64>,
+    connections: Arc<Connections>,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     streams: AtomicI64,
@@ -161,6 +164,8 @@ impl Default for Metrics {
             writes: Family::new(),
             events: Family::new(),
             turned_away: Family::new(),
+            unproven: Family::new(),
+            connections: Arc::default(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             streams: AtomicI64::new(0),
@@ -189,6 +194,9 @@ impl Observer for Metrics {
             let count = self.turned_away.get(&exchange.decision.as_str());
             count.fetch_add(1, Ordering::Relaxed);
         }
+        if let Some(reason) = exchange.unproven {
+            self.unproven.get(&reason).fetch_add(1, Ordering::Relaxed);
+        }
         self.bytes_in.fetch_add(exchange.bytes_in, Ordering::Relaxed);
         self.bytes_out.fetch_add(exchange.bytes_out, Ordering::Relaxed);
         self.streams.fetch_add(i64::from(exchange.endless), Ordering::Relaxed);
@@ -207,13 +215,18 @@ impl Observer for Metrics {
 }
 
 impl Metrics {
+    /// Where the server counts its connections.
+    pub fn connections(&self) -> Arc<Connections> {
+        Arc::clone(&self.connections)
+    }
+
     /// The page.
     pub fn page(&self, engine: &Engine, format: Format) -> String {
         let mut text = Text::new(format);
         self.requests(&mut text);
+        self.callers(&mut text);
         self.traffic(&mut text);
-        watches(&mut text, engine);
-        store(&mut text, engine);
+        engine::show(&mut text, engine);
         self.process(&mut text);
         text.end()
     }
@@ -248,6 +261,9 @@ impl Metrics {
             ];
             text.sample("pintle_writes_total", &shown, count.load(Ordering::Relaxed));
         }
+    }
+
+    fn callers(&self, text: &mut Text) {
         text.family(
             "pintle_turned_away_total",
             Kind::Counter,
@@ -257,6 +273,21 @@ impl Metrics {
             let labels = [("decision", decision)];
             text.sample("pintle_turned_away_total", &labels, count.load(Ordering::Relaxed));
         }
+        text.family(
+            "pintle_authentication_failures_total",
+            Kind::Counter,
+            "Requests whose callers proved nothing, by what was wrong with what they showed.",
+        );
+        for (reason, count) in self.unproven.sorted() {
+            let count = count.load(Ordering::Relaxed);
+            text.sample("pintle_authentication_failures_total", &[("reason", reason)], count);
+        }
+        text.gauge("pintle_connections_open", "Connections.", self.connections.open());
+        text.counter(
+            "pintle_tls_handshakes_failed_total",
+            "Connections with which TLS did not come about.",
+            self.connections.failed_handshakes(),
+        );
     }
 
     fn traffic(&self, text: &mut Text) {
@@ -301,58 +332,6 @@ impl Metrics {
 
 const fn lane(status: bool) -> &'static str {
     if status { "status" } else { "main" }
-}
-
-fn watches(text: &mut Text, engine: &Engine) {
-    let newest = engine.newest();
-    text.gauge("pintle_watchers", "Watchers that are open in the engine.", engine.watchers());
-    let lag = engine.slowest_watcher().map_or(0, |told| newest.0.saturating_sub(told.0));
-    text.gauge(
-        "pintle_watch_lag_revisions",
-        "How many revisions the slowest watcher is behind.",
-        lag,
-    );
-    let behind = newest.0.saturating_sub(engine.followed_up_to().0);
-    text.gauge(
-        "pintle_follower_lag_revisions",
-        "How many revisions catalogue and rules are behind what was written.",
-        behind,
-    );
-}
-
-fn store(text: &mut Text, engine: &Engine) {
-    let (info, measures) = (engine.store_info(), engine.measures());
-    text.gauge("pintle_store_revision", "The newest revision.", info.newest.0);
-    text.gauge(
-        "pintle_store_oldest_revision",
-        "History is complete after this revision.",
-        info.oldest.0,
-    );
-    text.gauge("pintle_store_objects", "Objects.", info.objects);
-    text.gauge("pintle_store_history_bytes", "About how much history takes.", info.history_bytes);
-    text.gauge(
-        "pintle_store_history_cut_short",
-        "Whether the byte limit keeps less history than its age limit asks for.",
-        u8::from(info.history_cut_short),
-    );
-    text.counter("pintle_store_flushes_total", "Flushes to disk.", info.commits);
-    text.counter("pintle_store_changes_total", "Changes in those.", info.changes);
-    text.family(
-        "pintle_store_commit_duration_seconds",
-        Kind::Histogram,
-        "Commits, from when the store was asked until it had answered, waiting included.",
-    );
-    text.histogram("pintle_store_commit_duration_seconds", &[], &measures.commits);
-    text.counter(
-        "pintle_store_compaction_steps_total",
-        "Steps of the compaction of history.",
-        measures.compaction_steps(),
-    );
-    text.counter(
-        "pintle_store_compacted_events_total",
-        "Events that compaction dropped from history.",
-        measures.compacted_events(),
-    );
 }
 
 #[cfg(test)]

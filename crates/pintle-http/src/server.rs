@@ -20,8 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::Body;
+use crate::connections::Open;
 use crate::tls::{Greeted, Tls};
+use crate::{Body, Connections};
 
 /// A door: what answers requests.
 pub trait Door: Send + Sync + Debug + 'static {
@@ -68,6 +69,7 @@ pub async fn serve(
     door: Arc<dyn Door>,
     limits: ServerLimits,
     tls: Option<Tls>,
+    counts: Arc<Connections>,
     mut closing: watch::Receiver<bool>,
 ) {
     let seats = Arc::new(Semaphore::new(limits.connections_max));
@@ -81,8 +83,10 @@ pub async fn serve(
         let Some((stream, seat)) = accepted else { continue };
         let door = Arc::clone(&door);
         let (tls, closing) = (tls.clone(), closing.clone());
+        let open = counts.one_more();
         connections.spawn(async move {
-            greet(stream, door, limits, tls, closing).await;
+            greet(stream, &open, door, limits, tls, closing).await;
+            drop(open);
             drop(seat);
         });
         // Those that ended are forgotten as we go, so that the set does not grow.
@@ -114,6 +118,7 @@ async fn accept(
 /// One connection, from the first byte on.
 async fn greet(
     stream: TcpStream,
+    open: &Open,
     door: Arc<dyn Door>,
     limits: ServerLimits,
     tls: Option<Tls>,
@@ -128,11 +133,10 @@ async fn greet(
     };
     let greeted = tokio::select! {
         greeted = tls.accept(stream) => greeted,
-        () = closed(&mut closing) => None,
+        () = closed(&mut closing) => return,
     };
-    if let Some(Greeted { stream, certificates }) = greeted {
-        Box::pin(converse(stream, door, limits, Connection { peer, certificates }, closing)).await;
-    }
+    let Some(Greeted { stream, certificates }) = greeted else { return open.handshake_failed() };
+    Box::pin(converse(stream, door, limits, Connection { peer, certificates }, closing)).await;
 }
 
 /// One connection, from its first request to its last.

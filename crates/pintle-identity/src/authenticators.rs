@@ -43,6 +43,20 @@ pub enum Unauthenticated {
     Certificate(#[from] CertificateError),
 }
 
+impl Unauthenticated {
+    /// As metrics name it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Ambiguous => "ambiguous",
+            Self::NotBearer => "not_bearer",
+            Self::UnknownToken => "unknown_token",
+            Self::Jwt(error) => error.as_str(),
+            Self::Certificate(_) => "certificate",
+        }
+    }
+}
+
 impl Authenticators {
     /// Asks nobody for anything.
     pub fn none() -> Self {

@@ -67,6 +67,23 @@ pub enum JwtError {
     Claim(&'static str),
 }
 
+impl JwtError {
+    /// As metrics name it.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::TooLong | Self::Malformed(_) => "jwt_malformed",
+            Self::Algorithm => "jwt_algorithm",
+            Self::UnknownKey | Self::NoKeyId => "jwt_key",
+            Self::Signature => "jwt_signature",
+            Self::Issuer => "jwt_issuer",
+            Self::Audience => "jwt_audience",
+            Self::Expired => "jwt_expired",
+            Self::NotYet | Self::FromTheFuture => "jwt_not_yet",
+            Self::Claim(_) => "jwt_claim",
+        }
+    }
+}
+
 /// Knows the holders of tokens that one issuer signed.
 #[derive(Debug)]
 pub struct JwtAuthenticator {

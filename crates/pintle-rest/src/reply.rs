@@ -317,6 +317,15 @@ impl Failure {
         Self::Refused(Box::new(refused))
     }
 
+    /// What was wrong with the credentials.
+    const fn unproven(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthenticated(error) => Some(error.as_str()),
+            Self::LoginRequired => Some(Unauthenticated::Missing.as_str()),
+            _ => None,
+        }
+    }
+
     /// Whether it says which kinds there are, and what they can do.
     pub(crate) const fn tells_of_kinds(&self) -> bool {
         matches!(
@@ -542,6 +551,7 @@ fn failure_body(failure: &Failure, found: &Answer, recording: &Recording) -> Val
         if let Failure::Refused(refused) = failure {
             exchange.refused(&refused.refusal);
         }
+        exchange.unproven = failure.unproven();
         exchange.told(found);
     });
     let mut body = failure.body(found);

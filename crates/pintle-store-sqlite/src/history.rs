@@ -4,7 +4,7 @@
 //! How an event is put together again is described at the top of the crate.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use pintle_model::{
@@ -51,6 +51,14 @@ impl Readers {
     pub(crate) fn new(file: PathBuf, jumps: Jumps) -> Self {
         let permits = Arc::new(Semaphore::new(READERS));
         Self { file, jumps, idle: Mutex::new(Vec::new()), permits }
+    }
+
+    /// How many bytes the database takes, with what waits beside it to be moved there.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        let mut wal = self.file.clone().into_os_string();
+        wal.push("-wal");
+        let length = |file: &Path| std::fs::metadata(file).map_or(0, |found| found.len());
+        length(&self.file) + length(Path::new(&wal))
     }
 
     /// Reads on a thread that may block.

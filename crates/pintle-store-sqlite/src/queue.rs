@@ -118,6 +118,11 @@ impl Queue {
         Ok(())
     }
 
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().jobs.len()
+    }
+
     /// Takes whatever waits, up to the size of a batch; waits for it at most `patience`.
     pub(crate) fn take(&self, patience: Option<Duration>) -> Taken {
         let mut waiting = self.lock();

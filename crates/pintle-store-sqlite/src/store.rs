@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 
 use pintle_model::{Change, GroupResource, Object, ObjectKey, Revision, Timestamp, Uid};
 use pintle_store::{
-    Answer, Committed, Compacted, HistoryLimits, Image, ListQuery, Page, Store, StoreError,
-    StoreInfo, Tail, TailQuery,
+    Answer, Committed, Compacted, Flushes, HistoryLimits, Image, ListQuery, Page, Store,
+    StoreError, StoreInfo, Tail, TailQuery,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -49,6 +49,7 @@ pub(crate) struct Counts {
     pub(crate) cut_short: AtomicBool,
     pub(crate) commits: AtomicU64,
     pub(crate) changes: AtomicU64,
+    pub(crate) flushes: Flushes,
 }
 
 impl SqliteStore {
@@ -185,11 +186,18 @@ impl Store for SqliteStore {
             newest: self.shared.image.newest(),
             oldest: Revision(counts.oldest.load(Ordering::Acquire)),
             objects: self.shared.image.len(),
+            by_resource: self.shared.image.len_by_resource(),
+            waiting: self.shared.queue.len() as u64,
+            disk_bytes: self.readers.disk_bytes(),
             history_bytes: counts.history_bytes.load(Ordering::Relaxed),
             history_cut_short: counts.cut_short.load(Ordering::Relaxed),
             commits: counts.commits.load(Ordering::Relaxed),
             changes: counts.changes.load(Ordering::Relaxed),
         }
+    }
+
+    fn flushes(&self) -> &Flushes {
+        &self.shared.counts.flushes
     }
 
     fn close(&self) -> Answer<'_, ()> {

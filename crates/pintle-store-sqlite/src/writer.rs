@@ -164,8 +164,10 @@ impl Writer {
         let winners = winners.filter(|(_, decided)| matches!(decided, Decided::Wins(_)));
         let changes = winners.flat_map(|(job, _)| job.changes.iter().zip(&job.texts));
         let mut written = Written::new(events);
+        let began = Instant::now();
         match self.write(changes, &mut written) {
             Ok(()) => {
+                self.shared.counts.flushes.add(written.events.len(), began.elapsed());
                 self.publish(written);
                 Ok(())
             }

@@ -119,6 +119,14 @@ impl Image {
         self.read().objects
     }
 
+    /// How many objects there are of each resource that has any, in no order.
+    pub fn len_by_resource(&self) -> Vec<(GroupResource, u64)> {
+        let state = self.read();
+        let lens = state.resources.iter().map(|(resource, objects)| (resource, &objects.by_name));
+        let some = lens.filter(|(_, objects)| !objects.is_empty());
+        some.map(|(resource, objects)| (resource.clone(), objects.len() as u64)).collect()
+    }
+
     /// Whether there are no objects.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -9,12 +9,14 @@ mod batch;
 pub mod conformance;
 mod error;
 mod image;
+mod measures;
 mod memory;
 mod port;
 
 pub use batch::{Batch, Decided};
 pub use error::StoreError;
 pub use image::Image;
+pub use measures::{Flushes, Histogram};
 pub use memory::MemoryStore;
 pub use port::{
     Answer, Committed, Compacted, Event, HistoryLimits, ListQuery, Page, Store, StoreInfo, Tail,

@@ -3,13 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use pintle_model::{Change, GroupResource, Object, ObjectKey, Revision, Timestamp, Uid};
 use tokio::sync::watch;
 
 use crate::{
-    Answer, Batch, Committed, Compacted, Decided, HistoryLimits, Image, ListQuery, Page, Store,
-    StoreError, StoreInfo, Tail, TailQuery,
+    Answer, Batch, Committed, Compacted, Decided, Flushes, HistoryLimits, Image, ListQuery, Page,
+    Store, StoreError, StoreInfo, Tail, TailQuery,
 };
 
 /// One step of compaction drops at most so many events.
@@ -26,6 +27,7 @@ pub struct MemoryStore {
     closed: AtomicBool,
     commits: AtomicU64,
     changes: AtomicU64,
+    flushes: Flushes,
     /// What was older than this at the last compaction could go.
     cutoff: AtomicI64,
 }
@@ -40,6 +42,7 @@ impl MemoryStore {
             closed: AtomicBool::new(false),
             commits: AtomicU64::new(0),
             changes: AtomicU64::new(0),
+            flushes: Flushes::default(),
             cutoff: AtomicI64::new(i64::MAX),
         }
     }
@@ -53,8 +56,10 @@ impl MemoryStore {
         match batch.decide(changes) {
             Decided::Lost { index, theirs, .. } => Ok(Committed::Lost { index, theirs }),
             Decided::Wins(versions) => {
+                let began = Instant::now();
                 self.image.apply(&batch.into_events());
                 drop(writing);
+                self.flushes.add(versions.len(), began.elapsed());
                 self.commits.fetch_add(1, Ordering::Relaxed);
                 self.changes.fetch_add(versions.len() as u64, Ordering::Relaxed);
                 Ok(Committed::At(versions))
@@ -112,11 +117,18 @@ impl Store for MemoryStore {
             newest: self.image.newest(),
             oldest: self.image.oldest(),
             objects: self.image.len(),
+            by_resource: self.image.len_by_resource(),
+            waiting: 0,
+            disk_bytes: 0,
             history_bytes: self.image.ring_bytes() as u64,
             history_cut_short: self.image.ring_cut_at().is_some_and(|cut| cut >= cutoff),
             commits: self.commits.load(Ordering::Relaxed),
             changes: self.changes.load(Ordering::Relaxed),
         }
+    }
+
+    fn flushes(&self) -> &Flushes {
+        &self.flushes
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -11,7 +11,7 @@ use pintle_model::{
 };
 use tokio::sync::watch;
 
-use crate::StoreError;
+use crate::{Flushes, StoreError};
 
 /// A boxed answer that is on its way. One allocation a call is nothing beside a disk, and it keeps
 /// `dyn Store` possible.
@@ -70,6 +70,9 @@ pub trait Store: Send + Sync + Debug + 'static {
 
     /// What there is to know about the store, for operators.
     fn info(&self) -> StoreInfo;
+
+    /// What was written so far, flush by flush.
+    fn flushes(&self) -> &Flushes;
 
     /// Finishes what was accepted, and accepts no more. A second call changes nothing.
     fn close(&self) -> Answer<'_, ()>;
@@ -220,6 +223,12 @@ pub struct StoreInfo {
     pub oldest: Revision,
     /// How many objects there are.
     pub objects: u64,
+    /// How many of each resource that has any, in no order.
+    pub by_resource: Vec<(GroupResource, u64)>,
+    /// How many commits wait to be looked at.
+    pub waiting: u64,
+    /// How many bytes the store takes on disk.
+    pub disk_bytes: u64,
     /// About how many bytes history takes on disk.
     pub history_bytes: u64,
     /// Whether the byte limit has cut history shorter than its age limit asks for.

@@ -162,13 +162,20 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     let bus = Bus::new(Arc::clone(&engine), config.events.names());
     let deliveries = deliveries.start(&engine, &bus);
     let settings = rest_settings(config, authentication, audit.as_ref());
+    let connections = settings.metrics.as_ref().map(|it| it.connections()).unwrap_or_default();
     let door = RestDoor::new(Arc::clone(&engine), bus, settings);
     let signals = Signals::new().map_err(ServeError::Signals)?;
     let manager = ServiceManager::of_this_process();
     manager.tell(State::Ready);
     let stop = go_when_asked(signals, config.operation.shutdown_delay, manager, &engine);
-    let serving =
-        pintle_http::serve(listener, door, ServerLimits::default(), encrypted, engine.closing());
+    let serving = pintle_http::serve(
+        listener,
+        door,
+        ServerLimits::default(),
+        encrypted,
+        connections,
+        engine.closing(),
+    );
     tokio::join!(serving, stop);
     deliveries.ended().await;
     close(&engine, audit).await

@@ -83,6 +83,12 @@ impl Todo {
         }
     }
 
+    /// How many tasks wait or are being done.
+    pub(crate) fn len(&self) -> usize {
+        let queue = self.lock();
+        queue.noted.len() + queue.taken.len()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
         self.queue.lock().expect("nothing panics while it holds this lock")
     }

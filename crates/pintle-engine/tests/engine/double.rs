@@ -8,8 +8,8 @@ use pintle_model::{
     Change, GroupResource, Json, Manner, Object, ObjectKey, Put, Revision, Timestamp, Uid,
 };
 use pintle_store::{
-    Answer, Committed, Compacted, Event, HistoryLimits, ListQuery, MemoryStore, Page, Store,
-    StoreError, StoreInfo, Tail, TailQuery,
+    Answer, Committed, Compacted, Event, Flushes, HistoryLimits, ListQuery, MemoryStore, Page,
+    Store, StoreError, StoreInfo, Tail, TailQuery,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -188,6 +188,10 @@ impl Store for Double {
 
     fn info(&self) -> StoreInfo {
         self.memory.info()
+    }
+
+    fn flushes(&self) -> &Flushes {
+        self.memory.flushes()
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -97,12 +97,12 @@ impl Text {
 
     pub(super) fn histogram(&mut self, name: &str, labels: &[(&str, &str)], values: &Histogram) {
         let counts = values.cumulated();
-        let bounds = Histogram::BOUNDS.iter().map(|(_, text)| *text).chain(["+Inf"]);
+        let bounds = values.bounds().chain(["+Inf"]);
         for (bound, count) in bounds.zip(&counts) {
             let labels: Vec<_> = labels.iter().copied().chain([("le", bound)]).collect();
             self.sample(&format!("{name}_bucket"), &labels, count);
         }
-        self.sample(&format!("{name}_sum"), labels, values.sum().as_secs_f64());
+        self.sample(&format!("{name}_sum"), labels, values.sum());
         self.sample(&format!("{name}_count"), labels, counts.last().copied().unwrap_or(0));
     }
 

@@ -86,7 +86,22 @@ async fn what_was_done_is_counted() {
     ] {
         assert_eq!(samples.get(&series), Some(&expected), "{series} of {samples:#?}");
     }
-    assert!(samples["pintle_store_commit_duration_seconds_count"] > 0.0);
+    for series in [
+        "pintle_store_commit_duration_seconds_count",
+        "pintle_store_flush_duration_seconds_count",
+        "pintle_store_flush_changes_sum",
+        "pintle_store_disk_bytes",
+        "pintle_connections_open",
+        &format!("pintle_store_objects{{{devices}}}"),
+    ] {
+        assert!(samples[series] > 0.0, "{series}");
+    }
+    for (one, same) in [
+        ("pintle_store_flush_changes_sum", "pintle_store_changes_total"),
+        ("pintle_store_flush_changes_count", "pintle_store_flushes_total"),
+    ] {
+        assert_eq!(samples.get(one), samples.get(same), "{one}");
+    }
     assert!(samples["process_resident_memory_bytes"] > 1e6);
 }
 
@@ -136,11 +151,24 @@ async fn metrics_can_be_switched_off() {
 
 #[tokio::test]
 async fn metrics_take_the_right_to_the_path() {
-    let launch = Launch::devices().arg("--tokens").arg(devices().join("tokens.csv"));
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let tokens = directory.path().join("tokens.csv");
+    let text = "m-token,mona,1,\"system:monitoring\"\na-token,alice,2,\"sre\"\n";
+    std::fs::write(&tokens, text).expect("it can be written");
+    let launch = Launch::devices().arg("--tokens").arg(tokens);
     let server = launch.arg("--policy").arg(devices().join("policy.yaml")).start().await;
-    for (headers, status) in [(&[][..], 401), (&[("authorization", "Bearer alice-token")][..], 403)]
-    {
+    for (token, status) in [("", 401), ("b-token", 401), ("a-token", 403), ("m-token", 200)] {
+        let authorization = format!("Bearer {token}");
+        let headers = [("authorization", authorization.as_str())];
+        let headers = if token.is_empty() { &[][..] } else { &headers };
         let reply = server.send("GET", "/metrics", headers, "").await;
-        assert_eq!(reply.status, status, "{headers:?}: {}", reply.text());
+        assert_eq!(reply.status, status, "{token}: {}", reply.text());
+        if status == 200 {
+            for reason in ["missing", "unknown_token"] {
+                let series =
+                    format!("pintle_authentication_failures_total{{reason=\"{reason}\"}} 1");
+                assert!(reply.text().contains(&series), "{series}");
+            }
+        }
     }
 }
