@@ -22,6 +22,7 @@ mod metrics;
 mod properties;
 mod rest;
 mod rights;
+mod secrets;
 mod shutdown;
 mod transcripts;
 mod watch;

@@ -28,6 +28,7 @@ pub(crate) fn devices() -> PathBuf {
 pub(crate) struct Launch {
     paths: Vec<PathBuf>,
     args: Vec<OsString>,
+    log: Option<&'static str>,
 }
 
 impl Launch {
@@ -53,6 +54,12 @@ impl Launch {
         self
     }
 
+    /// Logs what `RUST_LOG` asks for in these words.
+    pub(crate) fn log(mut self, wanted: &'static str) -> Self {
+        self.log = Some(wanted);
+        self
+    }
+
     /// Starts the server on a free port, with a data directory of its own.
     pub(crate) async fn start(self) -> Server {
         let data_dir = tempfile::tempdir().expect("a temporary directory");
@@ -74,6 +81,7 @@ impl Launch {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pintle"));
         command.arg("serve").args(&self.paths).arg("--data-dir").arg(data_dir).args(&self.args);
         without_settings(&mut command);
+        command.envs(self.log.map(|wanted| ("RUST_LOG", wanted)));
         // In the environment, so that a test can still say otherwise with an option.
         command.env("PINTLE_LISTEN", "127.0.0.1:0").stdin(Stdio::null());
         command
