@@ -61,6 +61,15 @@ impl Catalog {
         catalog
     }
 
+    /// What a server would serve that was given these definitions and nothing else.
+    pub fn declaring(definitions: impl IntoIterator<Item = Definition>) -> Self {
+        let mut catalog = Self::core();
+        for definition in definitions {
+            catalog.insert(Served::new(Arc::new(definition), Revision::ZERO, false));
+        }
+        catalog
+    }
+
     /// The kind of this resource.
     pub fn get(&self, resource: &GroupResource) -> Option<&Arc<Served>> {
         self.by_resource.get(resource)

@@ -93,6 +93,11 @@ impl Authenticators {
         self.tokens.is_some() || self.jwt.is_some() || self.certificates.is_some()
     }
 
+    /// Whether callers who show nothing may go on although others are asked for credentials.
+    pub const fn takes_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
     /// Finds out who sent a request. A certificate that proves something wins over a token, as
     /// upstream, where the first authenticator that knows the caller does.
     pub async fn identify(&self, request: &Parts) -> Result<Caller, Unauthenticated> {

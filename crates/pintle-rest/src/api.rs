@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use pintle_authz::{Ask, Asks, Granted, Verb};
 use pintle_engine::{Engine, Served};
 use pintle_events::Bus;
+use pintle_http::health;
 use pintle_http::{
     Authenticators, Body, Caller, Door, Exchange, Metrics, Observers, Recording, check_host,
     check_local,
@@ -18,9 +19,10 @@ use pintle_http::{
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
 
+use crate::openapi::{Description, Terms};
 use crate::query::Query;
-use crate::reply::{Failure, answer_failure};
-use crate::route::{Place, Route};
+use crate::reply::{Failure, Page, answer_failure};
+use crate::route::{Operation, Place, Route};
 use crate::watch::EventCache;
 use crate::{events, read, reply, review, watch, write};
 
@@ -58,6 +60,17 @@ impl Default for RestSettings {
     }
 }
 
+impl RestSettings {
+    /// What of it shows in the description of the door.
+    pub(crate) const fn terms(&self) -> Terms {
+        Terms {
+            authenticates: self.authentication.asks(),
+            serves_anonymous: self.authentication.takes_anonymous(),
+            requires_status_precondition: self.require_status_precondition,
+        }
+    }
+}
+
 /// The REST door over one engine.
 #[derive(Debug)]
 pub struct RestDoor {
@@ -65,12 +78,14 @@ pub struct RestDoor {
     pub(crate) settings: RestSettings,
     pub(crate) bus: Arc<Bus>,
     pub(crate) events: EventCache,
+    pub(crate) description: Description,
 }
 
 impl RestDoor {
     /// A door over this engine, with events from its bus.
     pub fn new(engine: Arc<Engine>, bus: Arc<Bus>, settings: RestSettings) -> Arc<Self> {
-        Arc::new(Self { engine, settings, bus, events: EventCache::default() })
+        let (events, description) = (EventCache::default(), Description::default());
+        Arc::new(Self { engine, settings, bus, events, description })
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
@@ -102,7 +117,7 @@ impl RestDoor {
                 self.check_path(&caller, &parts.method, path)?;
                 recording.note(Exchange::allowed_path);
             }
-            return reply::fixed(&self.engine, self.settings.metrics.as_deref(), page, parts);
+            return self.on_page(parts, page).await;
         }
         let caller = self.identify(parts, recording).await?;
         let (name, place) = match route {
@@ -117,8 +132,8 @@ impl RestDoor {
         };
         let stranger = caller.user.is_anonymous() && self.settings.authentication.asks();
         recording.note(|exchange| exchange.verb = place.verb(&parts.method));
-        let answered = match Call::new(&self, parts, recording, caller, &name) {
-            Ok(call) => self.on_resource(call, place, body).await,
+        let answered = match self.open(parts, recording, caller, &name, &place) {
+            Ok((call, operation)) => self.on_resource(call, operation, place, body).await,
             Err(failure) => Err(failure),
         };
         answered.map_err(|failure| {
@@ -144,35 +159,61 @@ impl RestDoor {
         checked.map_err(refused)
     }
 
+    /// What is called. A path that cannot do a thing cannot do it with any query.
+    fn open<'a>(
+        &'a self,
+        parts: &'a Parts,
+        recording: &'a Arc<Recording>,
+        caller: Caller,
+        name: &str,
+        place: &Place,
+    ) -> Result<(Call<'a>, Operation), Failure> {
+        let served = find_kind(self, name)?;
+        let operation = place.shape().operation(&parts.method)?;
+        Ok((Call::new(self, parts, recording, caller, served)?, operation))
+    }
+
     async fn on_resource(
         self: &Arc<Self>,
         call: Call<'_>,
+        operation: Operation,
         place: Place,
         body: Incoming,
     ) -> Result<Response<Body>, Failure> {
-        let method = &call.parts.method;
-        let get = *method == Method::GET || *method == Method::HEAD;
-        match (place, method) {
-            (Place::Collection, _) if get && call.query.watch => {
+        let (id, condition) = place.into_names();
+        match operation {
+            Operation::List if call.query.watch => {
                 call.recording.note(|exchange| exchange.verb = Some(Verb::Watch));
                 watch::watch(self, call).await
             }
-            (Place::Collection, _) if get => read::list(call).await,
-            (Place::Collection, &Method::POST) => write::create(call, body).await,
-            (Place::Object(id), _) if get => read::get(call, &id, false).await,
-            (Place::Status(id), _) if get => read::get(call, &id, true).await,
-            (Place::Object(id), &Method::PUT) => write::replace(call, &id, body).await,
-            (Place::Object(id), &Method::PATCH) => write::patch(call, &id, body).await,
-            (Place::Object(id), &Method::DELETE) => write::delete(call, &id, body).await,
-            (Place::Status(id), &Method::PUT) => write::replace_status(call, &id, body).await,
-            (Place::Status(id), &Method::PATCH) => write::patch_status(call, &id, body).await,
-            (Place::Condition(id, kind), &Method::PUT) => {
-                write::put_condition(call, &id, kind, body).await
+            Operation::List => read::list(call).await,
+            Operation::Create => write::create(call, body).await,
+            Operation::Get => read::get(call, &id, false).await,
+            Operation::Replace => write::replace(call, &id, body).await,
+            Operation::Patch => write::patch(call, &id, body).await,
+            Operation::Delete => write::delete(call, &id, body).await,
+            Operation::GetStatus => read::get(call, &id, true).await,
+            Operation::ReplaceStatus => write::replace_status(call, &id, body).await,
+            Operation::PatchStatus => write::patch_status(call, &id, body).await,
+            Operation::PutCondition => write::put_condition(call, &id, condition, body).await,
+            Operation::RemoveCondition => write::remove_condition(call, &id, condition).await,
+        }
+    }
+
+    async fn on_page(&self, parts: &Parts, page: Page) -> Result<Response<Body>, Failure> {
+        page.check_method(&parts.method)?;
+        match page {
+            Page::OpenApi => self.description.answer(self, &parts.headers).await,
+            Page::Docs(asset) => Ok(asset.response()),
+            Page::Metrics => {
+                let metrics = self.settings.metrics.as_deref().ok_or(Failure::NoMetrics)?;
+                Ok(reply::metrics(&self.engine, metrics, parts))
             }
-            (Place::Condition(id, kind), &Method::DELETE) => {
-                write::remove_condition(call, &id, kind).await
-            }
-            (place, _) => Err(Failure::MethodNotAllowed { allow: place.methods() }),
+            Page::Health => Ok(reply::health()),
+            Page::Healthz => Ok(reply::checked("healthz", &health::alive(), parts)),
+            Page::Livez => Ok(reply::checked("livez", &health::alive(), parts)),
+            Page::Readyz => Ok(reply::checked("readyz", &health::ready(&self.engine), parts)),
+            Page::Reserved(path) => Err(Failure::ReservedPath { path }),
         }
     }
 }
@@ -204,10 +245,9 @@ impl<'a> Call<'a> {
         parts: &'a Parts,
         recording: &'a Arc<Recording>,
         caller: Caller,
-        name: &str,
+        served: Arc<Served>,
     ) -> Result<Self, Failure> {
         let query = Query::parse(parts.uri.query())?;
-        let served = find_kind(door, name)?;
         recording.note(|exchange| {
             exchange.resource = Some(served.resource());
             exchange.dry_run = query.dry_run;

@@ -4,7 +4,7 @@
 use http::Method;
 use pintle_authz::{ReviewKind, Verb};
 
-use crate::reply::{KNOWN_PAGES, Page};
+use crate::reply::Page;
 use crate::route::{Place, Route};
 
 /// One path and method.
@@ -73,8 +73,7 @@ fn after(route: Route) -> Option<Route> {
 }
 
 fn next_page(page: Option<Page>) -> Option<Route> {
-    let all = KNOWN_PAGES.into_iter().filter_map(Page::named);
-    let mut rest = all.skip_while(|it| page.is_some_and(|page| *it != page));
+    let mut rest = Page::every().skip_while(|it| page.is_some_and(|page| *it != page));
     if page.is_some() {
         rest.next();
     }

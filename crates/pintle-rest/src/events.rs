@@ -28,7 +28,7 @@ pub(crate) async fn events(
     recording: &Arc<Recording>,
 ) -> Result<Response<Body>, Failure> {
     if parts.method != Method::GET && parts.method != Method::HEAD {
-        return Err(Failure::MethodNotAllowed { allow: "GET, HEAD" });
+        return Err(Failure::MethodNotAllowed { allow: "GET, HEAD".to_owned() });
     }
     let wanted = Wanted::parse(parts.uri.query())?;
     let framing = Framing::asked_for(&parts.headers);

@@ -6,8 +6,10 @@
 //! no kind has code of its own here.
 
 mod api;
+mod docs;
 mod endpoints;
 mod events;
+mod openapi;
 mod query;
 mod read;
 mod reply;
@@ -20,3 +22,4 @@ mod write;
 
 pub use api::{RestDoor, RestSettings};
 pub use endpoints::{Asked, Endpoint, endpoints};
+pub use openapi::{Terms, document};

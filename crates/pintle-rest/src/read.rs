@@ -158,6 +158,7 @@ pub(crate) async fn list(call: Call<'_>) -> Result<Response<Body>, Failure> {
         .as_ref()
         .map(|after| ContinueToken { revision: listed.revision, after: after.clone() }.encode());
     let mut response = array(Arc::clone(&call.served), Arc::clone(&call.version), listed);
+    reply::set_media_type(&mut response, &call.served, &call.version);
     reply::set(response.headers_mut(), RESOURCE_VERSION, &revision);
     if let Some(token) = next {
         reply::set(response.headers_mut(), LINK, &next_link(&call, &token));

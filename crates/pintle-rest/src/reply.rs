@@ -23,6 +23,8 @@ use pintle_rules::{Conflict, Refusal as RulesRefusal};
 use pintle_schema::Version;
 use serde_json::{Map, Value, json};
 
+use crate::docs::Asset;
+
 /// A page of the door's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
@@ -36,44 +38,52 @@ pub(crate) enum Page {
     Readyz,
     /// What is counted and timed.
     Metrics,
+    /// What the door does, for programs.
+    OpenApi,
+    /// The same for people.
+    Docs(Asset),
     /// A name that is kept for a page to come, so that no kind takes it.
     Reserved(&'static str),
 }
 
-/// The paths that are kept.
-const RESERVED: [&str; 7] =
-    ["/openapi.json", "/docs", "/graphql", "/api", "/apis", "/version", "/openapi"];
-
-/// The names of all pages: no other is one.
-pub(crate) const KNOWN_PAGES: [&str; 12] = [
-    "health",
-    "healthz",
-    "livez",
-    "readyz",
-    "openapi.json",
-    "docs",
-    "metrics",
-    "graphql",
-    "api",
-    "apis",
-    "version",
-    "openapi",
-];
-
 impl Page {
+    /// The pages that are there.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Health,
+        Self::Healthz,
+        Self::Livez,
+        Self::Readyz,
+        Self::Metrics,
+        Self::OpenApi,
+        Self::Docs(Asset::Page),
+        Self::Docs(Asset::Style),
+        Self::Docs(Asset::Script),
+    ];
+
+    /// The paths that are kept.
+    const RESERVED: [&'static str; 5] = ["/graphql", "/api", "/apis", "/version", "/openapi"];
+
+    /// All of them, those to come included.
+    pub(crate) fn every() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().chain(Self::RESERVED.map(Self::Reserved))
+    }
+
+    /// The page that has this first segment, and possibly others below it.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        let name = *KNOWN_PAGES.iter().find(|known| **known == name)?;
-        match name {
-            "health" => Some(Self::Health),
-            "healthz" => Some(Self::Healthz),
-            "livez" => Some(Self::Livez),
-            "readyz" => Some(Self::Readyz),
-            "metrics" => Some(Self::Metrics),
-            _ => RESERVED
-                .into_iter()
-                .find(|kept| kept.strip_prefix('/') == Some(name))
-                .map(Self::Reserved),
-        }
+        let kept = || {
+            let kept = Self::RESERVED.into_iter();
+            kept.map(Self::Reserved).find(|page| page.is_at(name))
+        };
+        Self::at(name).filter(|_| !name.contains('/')).or_else(kept)
+    }
+
+    /// The page at this path, which has no slash before it.
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|page| page.is_at(path))
+    }
+
+    fn is_at(self, path: &str) -> bool {
+        self.path().strip_prefix('/') == Some(path)
     }
 
     /// Where it is.
@@ -84,7 +94,20 @@ impl Page {
             Self::Livez => "/livez",
             Self::Readyz => "/readyz",
             Self::Metrics => "/metrics",
+            Self::OpenApi => "/openapi.json",
+            Self::Docs(Asset::Page) => "/docs",
+            Self::Docs(Asset::Style) => "/docs/page.css",
+            Self::Docs(Asset::Script) => "/docs/page.js",
             Self::Reserved(path) => path,
+        }
+    }
+
+    /// Pages are to be read. Where there is none, no method is better than another.
+    pub(crate) fn check_method(self, method: &Method) -> Result<(), Failure> {
+        match self {
+            Self::Reserved(_) => Ok(()),
+            _ if method == Method::GET || method == Method::HEAD => Ok(()),
+            _ => Err(Failure::MethodNotAllowed { allow: "GET, HEAD".to_owned() }),
         }
     }
 
@@ -92,45 +115,29 @@ impl Page {
     /// it only says whether the server is well.
     pub(crate) const fn guarded_path(self) -> Option<&'static str> {
         match self {
-            Self::Health | Self::Healthz | Self::Livez | Self::Readyz => None,
+            // What `/docs` shows, it reads from `/openapi.json`, as its reader.
+            Self::Health | Self::Healthz | Self::Livez | Self::Readyz | Self::Docs(_) => None,
+            Self::OpenApi => Some(self.path()),
             Self::Metrics => Some("/metrics"),
             Self::Reserved(path) => Some(path),
         }
     }
 }
 
-/// Answers a page of the door's own.
-pub(crate) fn fixed(
-    engine: &Engine,
-    metrics: Option<&Metrics>,
-    page: Page,
-    parts: &Parts,
-) -> Result<Response<Body>, Failure> {
-    let method = &parts.method;
-    if let Page::Reserved(path) = page {
-        return Err(Failure::ReservedPath { path });
-    }
-    if method != Method::GET && method != Method::HEAD {
-        return Err(Failure::MethodNotAllowed { allow: "GET, HEAD" });
-    }
-    Ok(match page {
-        Page::Readyz => checked("readyz", &health::ready(engine), parts),
-        Page::Healthz => checked("healthz", &health::alive(), parts),
-        Page::Livez | Page::Reserved(_) => checked("livez", &health::alive(), parts),
-        Page::Metrics => {
-            let metrics = metrics.ok_or(Failure::NoMetrics)?;
-            let format = Format::asked_for(&parts.headers);
-            text_response(StatusCode::OK, format.media_type(), metrics.page(engine, format))
-        }
-        Page::Health => {
-            json_response(StatusCode::OK, &json!({"status": "healthy", "service": "pintle"}))
-        }
-    })
+/// How the server is, for Fabrica's clients.
+pub(crate) fn health() -> Response<Body> {
+    json_response(StatusCode::OK, &json!({"status": "healthy", "service": "pintle"}))
+}
+
+/// What is counted and timed.
+pub(crate) fn metrics(engine: &Engine, metrics: &Metrics, parts: &Parts) -> Response<Body> {
+    let format = Format::asked_for(&parts.headers);
+    text_response(StatusCode::OK, format.media_type(), metrics.page(engine, format))
 }
 
 /// The answer of a page about health: `ok`, or with `?verbose` and when something is wrong, all
 /// that was looked at. `?exclude=NAME` leaves a check out. As upstream.
-fn checked(page: &str, checks: &[Check], parts: &Parts) -> Response<Body> {
+pub(crate) fn checked(page: &str, checks: &[Check], parts: &Parts) -> Response<Body> {
     let query = parts.uri.query().unwrap_or_default();
     let pairs = || query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let left_out = |check: &&Check| !pairs().any(|pair| pair == ("exclude", check.name));
@@ -172,7 +179,16 @@ pub(crate) fn object_response(
 ) -> Response<Body> {
     let mut response = json_bytes(status, document::object(served, version, object, view));
     set_entity_tag(&mut response, object);
+    set_media_type(&mut response, served, version);
     response
+}
+
+/// Says which version the objects of a response are in, where it is not the usual one.
+pub(crate) fn set_media_type(response: &mut Response<Body>, served: &Served, version: &Version) {
+    if version.name != served.default_version().name {
+        let media_type = format!("application/json;version={}", version.name);
+        set(response.headers_mut(), CONTENT_TYPE, &media_type);
+    }
 }
 
 /// Sets the entity tag of an object.
@@ -261,7 +277,7 @@ pub(crate) enum Failure {
     /// The objects of the kind are in no namespace, and one was named.
     NotNamespaced { resource: GroupResource },
     /// The path exists, and cannot do this.
-    MethodNotAllowed { allow: &'static str },
+    MethodNotAllowed { allow: String },
     /// The kind has no such version.
     UnknownVersion { asked: String, served: Vec<String> },
     /// The version of the kind has no status subresource.
@@ -324,6 +340,13 @@ impl Failure {
             Self::LoginRequired => Some(Unauthenticated::Missing.as_str()),
             _ => None,
         }
+    }
+
+    /// A fault of the server. What went wrong is for the log.
+    pub(crate) fn internal(what: &str) -> Self {
+        let subject =
+            Subject { resource: GroupResource::from_text("request"), name: String::new() };
+        Self::told_of(Refusal::Internal(what.to_owned()), subject)
     }
 
     /// Whether it says which kinds there are, and what they can do.

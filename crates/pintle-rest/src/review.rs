@@ -25,7 +25,7 @@ pub(crate) async fn review(
     kind: ReviewKind,
 ) -> Result<Response<Body>, Failure> {
     if parts.method != Method::POST {
-        return Err(Failure::MethodNotAllowed { allow: "POST" });
+        return Err(Failure::MethodNotAllowed { allow: "POST".to_owned() });
     }
     recording.note(|exchange| {
         exchange.verb = Some(Verb::Create);

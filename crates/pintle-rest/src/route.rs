@@ -38,14 +38,108 @@ pub(crate) enum Place {
     Condition(String, String),
 }
 
-impl Place {
-    /// What can be done there, as the `Allow` header lists it.
-    pub(crate) const fn methods(&self) -> &'static str {
+/// The shapes of the paths below a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Collection,
+    Object,
+    Status,
+    Condition,
+}
+
+/// What can be done with a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    List,
+    Create,
+    Get,
+    Replace,
+    Patch,
+    Delete,
+    GetStatus,
+    ReplaceStatus,
+    PatchStatus,
+    PutCondition,
+    RemoveCondition,
+}
+
+impl Shape {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Collection, Self::Object, Self::Status, Self::Condition];
+
+    /// The path behind the name of the kind.
+    pub(crate) const fn template(self) -> &'static str {
         match self {
-            Self::Collection => "GET, HEAD, POST",
-            Self::Object(_) => "GET, HEAD, PUT, PATCH, DELETE",
-            Self::Status(_) => "GET, HEAD, PUT, PATCH",
-            Self::Condition(..) => "PUT, DELETE",
+            Self::Collection => "",
+            Self::Object => "/{id}",
+            Self::Status => "/{id}/status",
+            Self::Condition => "/{id}/status/conditions/{type}",
+        }
+    }
+
+    /// The table of routes: what each method does there. `HEAD` goes wherever `GET` does.
+    pub(crate) const fn operations(self) -> &'static [(Method, Operation)] {
+        match self {
+            Self::Collection => {
+                &[(Method::GET, Operation::List), (Method::POST, Operation::Create)]
+            }
+            Self::Object => &[
+                (Method::GET, Operation::Get),
+                (Method::PUT, Operation::Replace),
+                (Method::PATCH, Operation::Patch),
+                (Method::DELETE, Operation::Delete),
+            ],
+            Self::Status => &[
+                (Method::GET, Operation::GetStatus),
+                (Method::PUT, Operation::ReplaceStatus),
+                (Method::PATCH, Operation::PatchStatus),
+            ],
+            Self::Condition => &[
+                (Method::PUT, Operation::PutCondition),
+                (Method::DELETE, Operation::RemoveCondition),
+            ],
+        }
+    }
+
+    /// What a method does there.
+    pub(crate) fn operation(self, method: &Method) -> Result<Operation, Failure> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let found = self.operations().iter().find(|(it, _)| it == method);
+        found
+            .map(|(_, operation)| *operation)
+            .ok_or_else(|| Failure::MethodNotAllowed { allow: self.allow() })
+    }
+
+    /// What can be done there, as the `Allow` header lists it.
+    fn allow(self) -> String {
+        let mut names = Vec::new();
+        for (method, _) in self.operations() {
+            names.push(method.as_str());
+            if method == Method::GET {
+                names.push("HEAD");
+            }
+        }
+        names.join(", ")
+    }
+}
+
+impl Place {
+    /// The shape of its path.
+    pub(crate) const fn shape(&self) -> Shape {
+        match self {
+            Self::Collection => Shape::Collection,
+            Self::Object(_) => Shape::Object,
+            Self::Status(_) => Shape::Status,
+            Self::Condition(..) => Shape::Condition,
+        }
+    }
+
+    /// The names in its path: of the object, and of the condition. Empty where there are none.
+    pub(crate) fn into_names(self) -> (String, String) {
+        match self {
+            Self::Collection => (String::new(), String::new()),
+            Self::Object(id) | Self::Status(id) => (id, String::new()),
+            Self::Condition(id, kind) => (id, kind),
         }
     }
 
@@ -85,6 +179,11 @@ impl Route {
         }
     }
 
+    /// Whether a kind of this plural has to be named with its group.
+    pub(crate) fn is_kept(name: &str) -> bool {
+        name == "events" || Page::named(name).is_some() || ReviewKind::named(name).is_some()
+    }
+
     /// Reads a path. Each segment is decoded by itself, so no name can reach out of its place.
     pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
         let path = path.strip_prefix('/').unwrap_or(path);
@@ -100,7 +199,9 @@ impl Route {
             return if rest.is_empty() { Ok(Self::Events) } else { Err(Failure::NoSuchPath) };
         }
         if let Some(page) = Page::named(&name) {
-            return if rest.is_empty() { Ok(Self::Fixed(page)) } else { Err(Failure::NoSuchPath) };
+            let below = || Page::at(&format!("{name}/{}", rest.join("/")));
+            let page = if rest.is_empty() { Some(page) } else { below() };
+            return page.map(Self::Fixed).ok_or(Failure::NoSuchPath);
         }
         if let Some(review) = ReviewKind::named(&name) {
             let is_alone = rest.is_empty().then_some(Self::Review(review));
@@ -146,6 +247,35 @@ pub(crate) fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docs::Asset;
+
+    #[test]
+    fn templates_name_their_own_shapes() {
+        for shape in Shape::ALL {
+            let path = format!("/devices{}", shape.template());
+            let Ok(Route::Resource { place, .. }) = Route::parse(&path) else { panic!("{path}") };
+            assert_eq!(place.shape(), shape, "{path}");
+        }
+    }
+
+    #[test]
+    fn methods_do_what_the_table_says() {
+        let cases = [
+            (Shape::Collection, Method::HEAD, Ok(Operation::List)),
+            (Shape::Object, Method::DELETE, Ok(Operation::Delete)),
+            (Shape::Collection, Method::PUT, Err("GET, HEAD, POST")),
+            (Shape::Object, Method::TRACE, Err("GET, HEAD, PUT, PATCH, DELETE")),
+            (Shape::Status, Method::DELETE, Err("GET, HEAD, PUT, PATCH")),
+            (Shape::Condition, Method::GET, Err("PUT, DELETE")),
+        ];
+        for (shape, method, expected) in cases {
+            let found = shape.operation(&method).map_err(|failure| match failure {
+                Failure::MethodNotAllowed { allow } => allow,
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(found, expected.map_err(str::to_owned), "{shape:?} {method}");
+        }
+    }
 
     #[test]
     fn paths_name_places() {
@@ -178,6 +308,11 @@ mod tests {
             ("/selfsubjectreviews/a", None),
             ("/events/x", None),
             ("/events.core", resource("events.core", Place::Collection)),
+            ("/docs", Some(Route::Fixed(Page::Docs(Asset::Page)))),
+            ("/docs/", Some(Route::Fixed(Page::Docs(Asset::Page)))),
+            ("/docs/page.js", Some(Route::Fixed(Page::Docs(Asset::Script)))),
+            ("/docs%2Fpage.js", resource("docs/page.js", Place::Collection)),
+            ("/docs/page.txt", None),
         ];
         for (path, expected) in cases {
             assert_eq!(Route::parse(path).ok(), expected, "{path}");

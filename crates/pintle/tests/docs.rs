@@ -45,6 +45,7 @@ pages! {
     identities: "docs/src/identities.md",
     events: "docs/src/events.md",
     webhooks: "docs/src/webhooks.md",
+    openapi: "docs/src/openapi.md",
     policy: "docs/src/policy.md",
     files: "docs/src/files.md",
     observability: "docs/src/observability.md",

@@ -19,6 +19,7 @@ mod identity;
 mod kinds;
 mod lifecycle;
 mod metrics;
+mod openapi;
 mod properties;
 mod rest;
 mod rights;
