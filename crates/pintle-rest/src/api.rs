@@ -134,6 +134,8 @@ impl RestDoor {
         recording.note(|exchange| exchange.verb = place.verb(&parts.method));
         let answered = match self.open(parts, recording, caller, &name, &place) {
             Ok((call, operation)) => self.on_resource(call, operation, place, body).await,
+            // Which of its faults is told would say whether the kind exists.
+            Err(_) if stranger => Err(Failure::LoginRequired),
             Err(failure) => Err(failure),
         };
         answered.map_err(|failure| {

@@ -320,7 +320,7 @@ async fn strangers_are_not_told_what_there_is() {
     }
     for kind in ["devices", "gadgets"] {
         let asked = row("stranger", &format!("GET /{kind}?nonsense"));
-        rows.push(asked.is(400, "BAD_REQUEST", "nonsense"));
+        rows.push(asked.is(401, "UNAUTHENTICATED", "Bearer"));
     }
     check_seen_by(&guarded.server, &ROOT, rows).await;
 }
