@@ -40,6 +40,9 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Watch fan-out: how long until every watcher has every write
     Watch(WatchArgs),
+    /// What authentication, rules, audit, metrics and TLS cost a status PUT, each off and on; starts
+    /// the servers itself
+    Overhead(OverheadArgs),
     /// The constant server of `ceiling`, a process of its own so that its CPU time can be told
     /// apart
     #[command(hide = true)]
@@ -209,6 +212,24 @@ pub(crate) struct RunArgs {
     /// objects
     #[arg(long, conflicts_with_all = ["connections", "seconds", "warmup", "watchers", "objects"])]
     pub(crate) quick: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OverheadArgs {
+    #[command(flatten)]
+    pub(crate) launch: LaunchArgs,
+    /// How many connections write
+    #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..=1024))]
+    pub(crate) connections: u16,
+    /// How many rounds; in each, every server is measured once
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..=100))]
+    pub(crate) rounds: u16,
+    /// How long to measure, each
+    #[arg(long, default_value = "2", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// How long to run before measuring, each
+    #[arg(long, default_value = "0.5", value_parser = warmup)]
+    pub(crate) warmup: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ use crate::load::{Measured, Pace};
 use crate::objects::{self, Created};
 use crate::operation::{OBJECTS_PER_CONNECTION, Operation, per_connection};
 use crate::output::report;
+use crate::overhead;
 use crate::report::{load_table, watch_table};
 use crate::scenario::{Load, measure, probe, sound, store_alone};
 use crate::server::{Server, Subject};
@@ -37,6 +38,7 @@ pub(crate) async fn run(command: Command) -> Result<()> {
         Command::Get(args) => load_server(&args, Operation::Get).await,
         Command::List(args) => load_server(&args.load, Operation::List { limit: args.limit }).await,
         Command::Watch(args) => watch(&args).await,
+        Command::Overhead(args) => overhead::run(args).await,
         Command::ConstantServer(args) => constant::serve(size(args.answer_bytes)).await,
     }
 }

@@ -1,6 +1,5 @@
 //! One HTTP/1.1 connection, used by one task: hyper's client with nothing around it.
 
-use std::net::SocketAddr;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -9,8 +8,8 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
+use crate::endpoint::{Endpoint, Stream};
 use crate::error::{BenchError, Result};
 
 /// What every request here carries.
@@ -18,7 +17,7 @@ pub(crate) type Body = Full<Bytes>;
 /// The half that sends requests.
 pub(crate) type Sender = SendRequest<Body>;
 /// The half that moves bytes; see [`drive`].
-pub(crate) type Transport = Connection<TokioIo<TcpStream>, Body>;
+pub(crate) type Transport = Connection<TokioIo<Stream>, Body>;
 
 /// An answer that is kept whole may have so many bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -26,11 +25,9 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const EXCERPT_CHARS_MAX: usize = 300;
 
 /// Opens a connection.
-pub(crate) async fn open(address: SocketAddr) -> Result<(Sender, Transport)> {
-    let doing = || format!("cannot connect to {address}");
-    let stream =
-        TcpStream::connect(address).await.map_err(|source| BenchError::io(doing(), source))?;
-    stream.set_nodelay(true).map_err(|source| BenchError::io(doing(), source))?;
+pub(crate) async fn open(endpoint: &Endpoint) -> Result<(Sender, Transport)> {
+    let doing = || format!("cannot connect to {endpoint:?}");
+    let stream = endpoint.connect().await.map_err(|source| BenchError::io(doing(), source))?;
     http1::handshake(TokioIo::new(stream)).await.map_err(|source| BenchError::http(doing(), source))
 }
 
@@ -88,11 +85,11 @@ pub(crate) async fn exchange(
 
 /// One request over a connection of its own.
 pub(crate) async fn exchange_once(
-    address: SocketAddr,
+    endpoint: &Endpoint,
     request: Request<Body>,
     doing: &str,
 ) -> Result<Answer> {
-    let (mut sender, transport) = open(address).await?;
+    let (mut sender, transport) = open(endpoint).await?;
     drive(transport, async move { exchange(&mut sender, request, doing).await }).await
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::connection::{self, Sender};
+use crate::endpoint::Endpoint;
 use crate::error::{BenchError, Result};
 use crate::histogram::Histogram;
 use crate::operation::Requests;
@@ -150,8 +150,8 @@ pub(crate) async fn measure(
     pace: Pace,
     requests: Vec<Requests>,
 ) -> Result<Measured> {
-    let address = subject.target.address;
-    let client = |requests| move |window| client(address, requests, window);
+    let endpoint = &subject.target.endpoint;
+    let client = |requests| move |window| client(endpoint.clone(), requests, window);
     measure_clients(subject.pid, pace, requests.into_iter().map(client)).await
 }
 
@@ -195,10 +195,10 @@ async fn collect(mut clients: JoinSet<Result<Tally>>, latest: Instant) -> Result
 }
 
 /// One connection's loop; a connection that breaks is a fault and opened again.
-async fn client(address: SocketAddr, mut requests: Requests, window: Window) -> Result<Tally> {
+async fn client(endpoint: Endpoint, mut requests: Requests, window: Window) -> Result<Tally> {
     let mut tally = Tally::default();
     for _ in 0..=RECONNECTS_MAX {
-        let (sender, transport) = connection::open(address).await?;
+        let (sender, transport) = connection::open(&endpoint).await?;
         let work = closed_loop(sender, &mut requests, &mut tally, window);
         if connection::drive(transport, work).await.is_ok() {
             return Ok(tally);

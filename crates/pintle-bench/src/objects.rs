@@ -84,9 +84,9 @@ async fn each<T: Send + 'static>(
 ) -> Result<Vec<T>> {
     let mut lanes = JoinSet::new();
     for first in 0..LANES.min(count) {
-        let (address, make) = (subject.target.address, Arc::clone(&make));
+        let (endpoint, make) = (subject.target.endpoint.clone(), Arc::clone(&make));
         lanes.spawn(async move {
-            let (mut sender, transport) = connection::open(address).await?;
+            let (mut sender, transport) = connection::open(&endpoint).await?;
             let work = async move {
                 let mut results = Vec::new();
                 for index in (first..count).step_by(LANES) {

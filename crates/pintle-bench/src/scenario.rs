@@ -67,7 +67,7 @@ pub(crate) async fn probe(
     let put = Operation::StatusPut { if_match: true, status_bytes };
     let request = Requests::new(subject, plural, put, last)?.next();
     let doing = "writing a status";
-    let answer = connection::exchange_once(subject.target.address, request, doing).await?;
+    let answer = connection::exchange_once(&subject.target.endpoint, request, doing).await?;
     Ok(answer.expect_success(doing)?.body.len())
 }
 

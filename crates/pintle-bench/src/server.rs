@@ -1,6 +1,7 @@
 //! The server under load, and starting and stopping one as a child process.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,7 +26,7 @@ const STOP_MAX: Duration = Duration::from_secs(30);
 const READY_POLL: Duration = Duration::from_millis(2);
 /// Of a server that failed, so many of its last lines are shown.
 const LINES_KEPT: usize = 20;
-const ADDRESS_PREFIX: &str = "http://127.0.0.1:";
+const HOST: &str = "127.0.0.1:";
 
 /// What is loaded, and what to say to it.
 #[derive(Debug, Clone)]
@@ -57,7 +58,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until it is ready. It must print its address, as
     /// `http://127.0.0.1:PORT`, in its first lines, on either stream.
-    pub(crate) async fn start(mut command: Command) -> Result<Self> {
+    pub(crate) async fn start(command: Command) -> Result<Self> {
+        Self::start_trusting(command, None).await
+    }
+
+    /// The same for one that may announce `https://`: then its certificate must be signed by an
+    /// authority in this PEM file.
+    pub(crate) async fn start_trusting(
+        mut command: Command,
+        authorities: Option<&Path>,
+    ) -> Result<Self> {
         let name = command.as_std().get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = Instant::now();
@@ -68,8 +78,9 @@ impl Server {
         let lines = Lines::default();
         let announced = announced_address(&mut child, &lines);
         let announced = timeout(START_MAX, announced).await.ok().flatten();
-        let target =
+        let announced =
             announced.ok_or_else(|| lines.not_started(&name, "did not say where it listens"))?;
+        let target = announced.target(authorities)?;
         let subject = Subject { pid: child.id(), ..Subject::given(target.clone()) };
         if timeout(START_MAX, until_ready(&subject)).await.is_err() {
             return Err(lines.not_started(&name, "did not become ready"));
@@ -120,7 +131,7 @@ impl Lines {
 }
 
 /// Follows both streams for as long as they last; nothing when they end without an address.
-async fn announced_address(child: &mut Child, lines: &Lines) -> Option<Target> {
+async fn announced_address(child: &mut Child, lines: &Lines) -> Option<Announced> {
     let (found, mut addresses) = unbounded_channel();
     if let Some(stdout) = child.stdout.take() {
         tokio::spawn(follow(stdout, lines.clone(), found.clone()));
@@ -131,22 +142,42 @@ async fn announced_address(child: &mut Child, lines: &Lines) -> Option<Target> {
     addresses.recv().await
 }
 
-async fn follow(stream: impl AsyncRead + Unpin, lines: Lines, found: UnboundedSender<Target>) {
+async fn follow(stream: impl AsyncRead + Unpin, lines: Lines, found: UnboundedSender<Announced>) {
     let mut reader = BufReader::new(stream).lines();
     while let Ok(Some(line)) = reader.next_line().await {
-        if let Some(target) = address_in(&line) {
+        if let Some(announced) = address_in(&line) {
             // Only the first one is waited for; later ones find nobody, which is fine.
-            drop(found.send(target));
+            let _unheard = found.send(announced);
         }
         lines.push(line);
     }
 }
 
-fn address_in(line: &str) -> Option<Target> {
-    let (_, after) = line.split_once(ADDRESS_PREFIX)?;
+/// Where a server says that it listens on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Announced {
+    port: u16,
+    tls: bool,
+}
+
+impl Announced {
+    fn target(self, authorities: Option<&Path>) -> Result<Target> {
+        let target = format!("http://{HOST}{}", self.port).parse().map_err(BenchError::Refused)?;
+        match authorities {
+            Some(authorities) if self.tls => Target::over_tls(target, authorities),
+            _ => Ok(target),
+        }
+    }
+}
+
+fn address_in(line: &str) -> Option<Announced> {
+    let find = |scheme: &str| line.split_once(&format!("{scheme}{HOST}")).map(|(_, after)| after);
+    let (after, tls) = match find("https://") {
+        Some(after) => (after, true),
+        None => (find("http://")?, false),
+    };
     let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-    let port: u16 = digits.parse().ok()?;
-    format!("{ADDRESS_PREFIX}{port}").parse().ok()
+    Some(Announced { port: digits.parse().ok()?, tls })
 }
 
 async fn until_ready(subject: &Subject) {
@@ -158,7 +189,7 @@ async fn until_ready(subject: &Subject) {
 async fn is_ready(subject: &Subject) -> Result<bool> {
     let request = operation::request(subject, Method::GET, "/readyz")?;
     let doing = "asking for readiness";
-    let answer = connection::exchange_once(subject.target.address, request, doing).await?;
+    let answer = connection::exchange_once(&subject.target.endpoint, request, doing).await?;
     Ok(answer.status == StatusCode::OK)
 }
 
@@ -169,15 +200,17 @@ mod tests {
     #[test]
     fn the_address_is_found_in_whatever_surrounds_it() {
         let cases = [
-            ("http://127.0.0.1:4711", Some(4711)),
-            ("  listening on http://127.0.0.1:80/ (REST)", Some(80)),
-            (r#"{"msg":"up","at":"http://127.0.0.1:9"}"#, Some(9)),
+            ("http://127.0.0.1:4711", Some((4711, false))),
+            ("  address     https://127.0.0.1:4711", Some((4711, true))),
+            ("  listening on http://127.0.0.1:80/ (REST)", Some((80, false))),
+            (r#"{"msg":"up","at":"http://127.0.0.1:9"}"#, Some((9, false))),
             ("http://127.0.0.1:", None),
             ("http://127.0.0.1:99999", None),
             ("http://0.0.0.0:80", None),
         ];
-        for (line, port) in cases {
-            assert_eq!(address_in(line).map(|target| target.address.port()), port, "{line}");
+        for (line, expected) in cases {
+            let found = address_in(line).map(|it| (it.port, it.tls));
+            assert_eq!(found, expected, "{line}");
         }
     }
 

@@ -52,6 +52,15 @@ pub(crate) fn data_dir(work_dir: &Path) -> Result<TempDir> {
 
 /// Starts a Pintle server on this data.
 pub(crate) async fn start(args: &LaunchArgs, data: &Path) -> Result<Server> {
+    start_with(args, data, &[]).await
+}
+
+/// Starts a Pintle server on this data, with further options.
+pub(crate) async fn start_with(
+    args: &LaunchArgs,
+    data: &Path,
+    options: &[String],
+) -> Result<Server> {
     if !args.server.is_file() {
         return Err(BenchError::Refused(format!(
             "there is no server at {}; build it with `cargo build --release`, or name one with --server",
@@ -61,9 +70,12 @@ pub(crate) async fn start(args: &LaunchArgs, data: &Path) -> Result<Server> {
     progress(format_args!("starting {}", args.server.display()));
     let mut command = Command::new(&args.server);
     command.arg("serve").arg(&args.resources).arg("--data-dir").arg(data);
-    command.args(["--listen", "127.0.0.1:0"]);
-    Server::start(command).await
+    command.args(["--listen", "127.0.0.1:0"]).args(options);
+    Server::start_trusting(command, Some(&data.join(AUTHORITY_FILE))).await
 }
+
+/// Where a server with a certificate of its own puts that of its authority.
+const AUTHORITY_FILE: &str = "tls/ca.crt";
 
 fn bearer(token: &str) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {

@@ -2,15 +2,19 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::str::FromStr;
 
 use http::{HeaderValue, Uri};
+
+use crate::endpoint::Endpoint;
+use crate::error::BenchError;
 
 /// A server on this machine, given as `http://127.0.0.1:8080`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     /// Where to connect to.
-    pub(crate) address: SocketAddr,
+    pub(crate) endpoint: Endpoint,
     /// What goes into `Host`.
     pub(crate) host: HeaderValue,
 }
@@ -30,7 +34,7 @@ impl FromStr for Target {
         let address =
             SocketAddr::new(loopback(authority.host())?, authority.port_u16().unwrap_or(80));
         let host = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
-        Ok(Self { address, host })
+        Ok(Self { endpoint: Endpoint::plain(address), host })
     }
 }
 
@@ -45,9 +49,16 @@ fn loopback(host: &str) -> Result<IpAddr, String> {
     }
 }
 
+impl Target {
+    /// The same server over TLS, trusted through a PEM file of authorities.
+    pub(crate) fn over_tls(self, authorities: &Path) -> Result<Self, BenchError> {
+        Ok(Self { endpoint: self.endpoint.trusting(authorities)?, ..self })
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.address)
+        write!(f, "{:?}", self.endpoint)
     }
 }
 
@@ -65,7 +76,7 @@ mod tests {
         ];
         for (url, address) in cases {
             let target: Target = url.parse().unwrap();
-            assert_eq!(target.address, address.parse().unwrap(), "{url}");
+            assert_eq!(target.endpoint.address, address.parse().unwrap(), "{url}");
         }
     }
 

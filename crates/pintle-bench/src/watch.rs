@@ -180,7 +180,7 @@ fn writes_of(fan_out: FanOut) -> Result<usize> {
 async fn current_version(subject: &Subject, plural: &str) -> Result<String> {
     let doing = "listing before watching";
     let request = request(subject, Method::GET, &format!("/{plural}?limit=1"))?;
-    let answer = connection::exchange_once(subject.target.address, request, doing).await?;
+    let answer = connection::exchange_once(&subject.target.endpoint, request, doing).await?;
     let answer = answer.expect_success(doing)?;
     let version = answer.headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok());
     version.map(str::to_owned).ok_or_else(|| {

@@ -1,6 +1,5 @@
 //! One watcher: reads the stream of changes and keeps book of what arrived.
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,6 +19,7 @@ use super::lines::Lines;
 use super::seen::Seen;
 use crate::connection::{self, Body};
 use crate::device::{SEQUENCE_MARK, sequence_in};
+use crate::endpoint::Endpoint;
 use crate::error::{BenchError, Result};
 use crate::histogram::Histogram;
 use crate::server::Subject;
@@ -54,7 +54,7 @@ pub(super) async fn open_all(
     for _ in 0..count {
         let opening = Opening { turns: Arc::clone(&turns), opened: opened.clone() };
         let watcher = watcher(
-            subject.target.address,
+            subject.target.endpoint.clone(),
             request.clone(),
             Arc::clone(board),
             stopped.clone(),
@@ -102,7 +102,7 @@ impl Opening {
 }
 
 async fn watcher(
-    address: SocketAddr,
+    endpoint: Endpoint,
     request: Request<Body>,
     board: Arc<Board>,
     stopped: watch::Receiver<bool>,
@@ -111,7 +111,7 @@ async fn watcher(
     let doing = "opening a watch";
     let turns = Arc::clone(&opening.turns);
     let turn = turns.acquire().await.expect("the semaphore is never closed");
-    let (mut sender, transport) = connection::open(address).await?;
+    let (mut sender, transport) = connection::open(&endpoint).await?;
     let work = async {
         let response =
             sender.send_request(request).await.map_err(|source| BenchError::http(doing, source))?;

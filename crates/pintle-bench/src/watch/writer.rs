@@ -1,6 +1,5 @@
 //! The writers of a fan-out: evenly spaced, in turn, each over its own connection.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::seen::Seen;
 use super::{Board, FanOut};
 use crate::connection::{self, Sender};
+use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::histogram::Histogram;
 use crate::load::{Fault, Faults};
@@ -37,7 +37,7 @@ pub(super) async fn write_all(
     let interval = Duration::from_secs(1) / fan_out.writes_per_second;
     for (first, requests) in writers.into_iter().enumerate() {
         let pace = WritePace { start, interval, first };
-        tasks.spawn(writer(subject.target.address, requests, pace, Arc::clone(board)));
+        tasks.spawn(writer(subject.target.endpoint.clone(), requests, pace, Arc::clone(board)));
     }
     let mut sum = Written::new(board);
     while let Some(written) = tasks.join_next().await {
@@ -76,12 +76,12 @@ impl Written {
 
 /// Writes its share. When its connection breaks, the rest of its share is not written.
 async fn writer(
-    address: SocketAddr,
+    endpoint: Endpoint,
     requests: Requests,
     pace: WritePace,
     board: Arc<Board>,
 ) -> Result<Written> {
-    let (sender, transport) = connection::open(address).await?;
+    let (sender, transport) = connection::open(&endpoint).await?;
     let mut written = Written::new(&board);
     let work = paced_writes(sender, requests, pace, &board, &mut written);
     if connection::drive(transport, work).await.is_err() {
