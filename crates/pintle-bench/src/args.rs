@@ -40,8 +40,9 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Watch fan-out: how long until every watcher has every write
     Watch(WatchArgs),
-    /// What authentication, rules, audit, metrics and TLS cost a status PUT, each off and on; starts
-    /// the servers itself
+    /// What authentication, rules, audit, metrics and TLS cost a status PUT, each off and on
+    ///
+    /// Starts the servers itself.
     Overhead(OverheadArgs),
     /// The constant server of `ceiling`, a process of its own so that its CPU time can be told
     /// apart
