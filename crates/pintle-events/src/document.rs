@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use pintle_engine::Served;
-use pintle_model::{Metadata, Object};
+use pintle_model::{Kind, Metadata, Object};
 use pintle_schema::Version;
 use serde::Serialize;
 
@@ -33,7 +33,17 @@ pub fn write_object(
     object: &Object,
     view: View,
 ) {
-    let kind = &served.definition.kind;
+    write_object_of(out, &served.definition.kind, version, object, view);
+}
+
+/// [`write_object`], for whoever has the kind alone.
+pub fn write_object_of(
+    out: &mut String,
+    kind: &Kind,
+    version: &Version,
+    object: &Object,
+    view: View,
+) {
     out.push_str(r#"{"apiVersion":""#);
     if !kind.group.is_empty() {
         out.push_str(&kind.group);
@@ -66,7 +76,7 @@ fn inner(text: &str) -> &str {
 }
 
 /// Metadata under both families of names: those of Fabrica and those of Kubernetes.
-fn write_metadata(out: &mut String, object: &Object) {
+pub fn write_metadata(out: &mut String, object: &Object) {
     let metadata: &Metadata = &object.metadata;
     let created = metadata.creation_timestamp.seconds();
     out.push_str(r#"{"name":"#);

@@ -1,0 +1,159 @@
+//! Arguments: from literals and variables to the JSON that is meant, as the types of the schema
+//! say.
+//!
+//! Fields of kinds come out under their JSON names and enums as their JSON texts, so that an input
+//! of a kind is what is to be stored.
+
+use apollo_compiler::ast::{InputValueDefinition, Type, Value as Literal};
+use apollo_compiler::response::JsonMap;
+use apollo_compiler::schema::{ExtendedType, InputObjectType};
+use apollo_compiler::{Name, Node};
+use serde_json::{Map, Value};
+
+use crate::plan::FieldPlan;
+use crate::schema::Published;
+
+/// An input that cannot be what its type says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub(crate) struct BadInput {
+    /// Where: `input.status.phase`.
+    pub(crate) path: String,
+    /// What would be right. Values are not shown: they may be secret.
+    pub(crate) problem: String,
+}
+
+/// The arguments of a field. What was left out and has no default is absent.
+pub(crate) fn arguments(
+    published: &Published,
+    field: &FieldPlan,
+    variables: &JsonMap,
+) -> Result<Map<String, Value>, BadInput> {
+    let coercion = Coercion { published, variables };
+    let mut found = Map::new();
+    for definition in &field.asked.definition.arguments {
+        let given = field.asked.arguments.iter().find(|it| it.name == definition.name);
+        let given = given.and_then(|given| coercion.json(&given.value));
+        if let Some(value) = coercion.or_default(definition, given, definition.name.as_str())? {
+            found.insert(definition.name.to_string(), value);
+        }
+    }
+    Ok(found)
+}
+
+struct Coercion<'a> {
+    published: &'a Published,
+    variables: &'a JsonMap,
+}
+
+impl Coercion<'_> {
+    /// A literal as JSON; nothing for a variable that was left out.
+    fn json(&self, literal: &Literal) -> Option<Value> {
+        Some(match literal {
+            Literal::Null => Value::Null,
+            Literal::Boolean(value) => Value::from(*value),
+            Literal::String(text) => Value::from(text.as_str()),
+            Literal::Enum(name) => Value::from(name.as_str()),
+            Literal::Variable(name) => {
+                let value = self.variables.get(name.as_str())?;
+                serde_json::to_value(value).expect("JSON is JSON")
+            }
+            // A number as it is written; one that JSON cannot have does not fit any scalar.
+            Literal::Int(number) => serde_json::from_str(number.as_str()).unwrap_or(Value::Null),
+            Literal::Float(number) => serde_json::from_str(number.as_str()).unwrap_or(Value::Null),
+            Literal::List(items) => {
+                Value::Array(items.iter().map(|item| self.json(item).unwrap_or_default()).collect())
+            }
+            Literal::Object(fields) => {
+                let fields = fields.iter();
+                let given =
+                    fields.filter_map(|(name, it)| Some((name.to_string(), self.json(it)?)));
+                Value::Object(given.collect())
+            }
+        })
+    }
+
+    /// What was given, or the default; an error where there must be something.
+    fn or_default(
+        &self,
+        definition: &Node<InputValueDefinition>,
+        given: Option<Value>,
+        path: &str,
+    ) -> Result<Option<Value>, BadInput> {
+        let given = given.or_else(|| self.json(definition.default_value.as_deref()?));
+        match given {
+            Some(given) => self.value(&definition.ty, given, path).map(Some),
+            None if definition.ty.is_non_null() => Err(bad(path, "a value is required")),
+            None => Ok(None),
+        }
+    }
+
+    fn value(&self, ty: &Type, given: Value, path: &str) -> Result<Value, BadInput> {
+        if given.is_null() {
+            return if ty.is_non_null() { Err(bad(path, "it may not be null")) } else { Ok(given) };
+        }
+        match ty {
+            Type::Named(name) | Type::NonNullNamed(name) => self.named(name, given, path),
+            Type::List(item) | Type::NonNullList(item) => {
+                // One value stands for a list of it.
+                let values = match given {
+                    Value::Array(values) => values,
+                    one => vec![one],
+                };
+                let each = values.into_iter().enumerate();
+                let each =
+                    each.map(|(index, it)| self.value(item, it, &format!("{path}[{index}]")));
+                each.collect::<Result<_, _>>().map(Value::Array)
+            }
+        }
+    }
+
+    fn named(&self, name: &Name, given: Value, path: &str) -> Result<Value, BadInput> {
+        if let Some(leaf) = self.published.leaf(name) {
+            return leaf.coerce(&given).map_err(|problem| bad(path, problem));
+        }
+        match self.published.schema.types.get(name) {
+            Some(ExtendedType::InputObject(object)) => self.object(object, given, path),
+            Some(ExtendedType::Enum(known)) => {
+                let is_known = given.as_str().is_some_and(|it| known.values.contains_key(it));
+                let names: Vec<_> = known.values.keys().map(Name::as_str).collect();
+                let problem = || bad(path, format!("expected one of {}", names.join(", ")));
+                if is_known { Ok(given) } else { Err(problem()) }
+            }
+            _ => Err(bad(path, "no input has this type")),
+        }
+    }
+
+    fn object(
+        &self,
+        object: &Node<InputObjectType>,
+        given: Value,
+        path: &str,
+    ) -> Result<Value, BadInput> {
+        let Value::Object(mut given) = given else { return Err(bad(path, "expected an object")) };
+        let mut fields = Map::new();
+        for (name, definition) in &object.fields {
+            let inner = format!("{path}.{name}");
+            let value = self.or_default(&definition.node, given.remove(name.as_str()), &inner)?;
+            if let Some(value) = value {
+                fields.insert(self.json_name(&object.name, name), value);
+            }
+        }
+        match given.keys().next() {
+            None => Ok(Value::Object(fields)),
+            Some(unknown) => {
+                let unknown: String = unknown.chars().take(64).collect();
+                Err(bad(path, format!("{} has no field {unknown:?}", object.name)))
+            }
+        }
+    }
+
+    fn json_name(&self, type_name: &Name, field: &Name) -> String {
+        let key = self.published.json_key(type_name, field);
+        serde_json::from_str(&key).unwrap_or_else(|_| field.to_string())
+    }
+}
+
+fn bad(path: &str, problem: impl Into<String>) -> BadInput {
+    BadInput { path: path.to_owned(), problem: problem.into() }
+}
