@@ -14,7 +14,7 @@ pub(crate) mod stream;
 use std::time::Duration;
 
 /// Whatever takes longer has failed. Generous, because machines that run tests are busy.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Awaits something that must happen; `what` is told when it does not.
 pub(crate) async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
