@@ -76,7 +76,9 @@ pub(crate) fn merge(
     match &document.status {
         None => {}
         Some(Value::Object(partial)) => {
-            conditions::merge(&mut status, partial, situation.version.conditions);
+            // Where nobody sees to it that types stand once, the list is a list like any other.
+            let by_type = situation.version.conditions && intent.conduct.keeps_conditions;
+            conditions::merge(&mut status, partial, by_type);
         }
         // As a merge patch does: what is no object takes the place of the whole.
         Some(other) => status = other.clone(),
