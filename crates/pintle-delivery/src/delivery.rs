@@ -61,6 +61,9 @@ impl<S: Source, T: Transport<S::Event>> Delivery<S, T> {
     /// Delivers. Ends when the server goes down; the place that was reached is remembered then.
     pub async fn run(self) {
         let now = Instant::now();
+        if let Some(position) = self.records.position() {
+            self.progress.reached(position.revision());
+        }
         let start = self.records.position().map_or(self.start, Start::After);
         let mut run = Run {
             position: self.records.position(),

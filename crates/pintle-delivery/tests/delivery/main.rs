@@ -140,6 +140,20 @@ async fn a_gap_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_not_told_of_a_gap_yet_is_behind_since_before_it() {
+    let mut world = World::of(4);
+    world.run_until(4).await;
+    world.count_anew();
+    world.append(6);
+    world.expire(8);
+    world.answer(std::iter::repeat_n(away(), 100));
+    let run = world.run();
+    world.fails().await;
+    assert_eq!(world.numbers().lag_revisions, 6);
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_history_that_ends_while_nobody_listens_is_a_gap_too() {
     let world = World::of(2);
     world.portions_of(1);

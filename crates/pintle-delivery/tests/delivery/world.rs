@@ -162,6 +162,11 @@ impl World {
         self.progress.numbers(Timestamp(0), Revision(self.newest()))
     }
 
+    /// Counts from zero, as another process does.
+    pub(crate) fn count_anew(&mut self) {
+        self.progress = Arc::default();
+    }
+
     /// Nothing can be written where the dead letters go.
     pub(crate) fn obstruct_dead_letters(&self, obstruct: bool) {
         let file = self.dead_file();
