@@ -26,7 +26,7 @@ pub use exchange::{
 };
 pub use hosts::{ForeignHost, NotOneHost, check_host, check_local};
 pub use manager::manager_of;
-pub use metrics::{Format, Metrics};
+pub use metrics::{Collector, Format, Metrics, Text};
 pub use pintle_identity::{Authenticators, Caller, Connection, Lapse, Lapsed, Unauthenticated};
 pub use reason::Reason;
 pub use refusals::{Answer, Subject, answer};

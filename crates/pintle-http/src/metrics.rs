@@ -20,11 +20,17 @@ use pintle_model::GroupResource;
 
 use crate::{Connections, Exchange, Observer};
 
-pub use text::Format;
-use text::{Kind, Text};
+use text::Kind;
+pub use text::{Format, Text};
 
 /// So many sets of labels a family has at most, and then one more for each door, verb and code.
 const SERIES_MAX: usize = 4_096;
+
+/// A part of the server that has numbers of its own. Its sets of labels must be bounded.
+pub trait Collector: std::fmt::Debug + Send + Sync {
+    /// Writes them on the page.
+    fn show(&self, engine: &Engine, text: &mut Text);
+}
 
 /// Counts and times of requests, and the page that shows them with those of the engine.
 #[derive(Debug)]
@@ -39,6 +45,7 @@ pub struct Metrics {
     bytes_out: AtomicU64,
     streams: AtomicI64,
     began: SystemTime,
+    collectors: Vec<Arc<dyn Collector>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -170,6 +177,7 @@ impl Default for Metrics {
             bytes_out: AtomicU64::new(0),
             streams: AtomicI64::new(0),
             began: SystemTime::now(),
+            collectors: Vec::new(),
         }
     }
 }
@@ -215,6 +223,13 @@ impl Observer for Metrics {
 }
 
 impl Metrics {
+    /// The page shows these numbers as well.
+    #[must_use]
+    pub fn with_collector(mut self, collector: Arc<dyn Collector>) -> Self {
+        self.collectors.push(collector);
+        self
+    }
+
     /// Where the server counts its connections.
     pub fn connections(&self) -> Arc<Connections> {
         Arc::clone(&self.connections)
@@ -227,6 +242,9 @@ impl Metrics {
         self.callers(&mut text);
         self.traffic(&mut text);
         engine::show(&mut text, engine);
+        for collector in &self.collectors {
+            collector.show(engine, &mut text);
+        }
         self.process(&mut text);
         text.end()
     }

@@ -1,5 +1,6 @@
 //! Who is told of events: reads the settings, and runs a delivery for each receiver.
 
+mod numbers;
 mod outgoing;
 mod source;
 mod webhooks;
@@ -10,8 +11,10 @@ use std::sync::Arc;
 use pintle_delivery::{Delivery, Patience, PlaceError, Records};
 use pintle_engine::Engine;
 use pintle_events::Bus;
+use pintle_http::Collector;
 use tokio::task::JoinSet;
 
+use self::numbers::WebhookNumbers;
 use self::source::BusSource;
 use self::webhooks::WebhookSettingsError;
 use crate::config::ServeConfig;
@@ -39,6 +42,7 @@ pub(crate) struct Deliveries {
 #[derive(Debug)]
 pub(crate) struct Running {
     tasks: JoinSet<()>,
+    numbers: Arc<WebhookNumbers>,
 }
 
 impl Deliveries {
@@ -64,11 +68,13 @@ impl Deliveries {
     /// Delivers, until the engine goes down.
     pub(crate) fn start(self, engine: &Engine, bus: &Arc<Bus>) -> Running {
         let mut tasks = JoinSet::new();
+        let mut numbers = WebhookNumbers::default();
         for (receiver, records) in self.webhooks {
             let webhooks::Receiver { name, webhook, wanted, start } = receiver;
             tracing::info!(name, url = %webhook.url(), "an endpoint is told of events");
+            let name: Arc<str> = name.into();
             let delivery = Delivery {
-                name: name.into(),
+                name: Arc::clone(&name),
                 source: BusSource {
                     bus: Arc::clone(bus),
                     wanted,
@@ -80,12 +86,12 @@ impl Deliveries {
                 start,
                 records,
                 patience: Patience::default(),
-                progress: Arc::default(),
+                progress: numbers.of(name),
                 stop: engine.closing(),
             };
             tasks.spawn(delivery.run());
         }
-        Running { tasks }
+        Running { tasks, numbers: Arc::new(numbers) }
     }
 }
 
@@ -94,6 +100,11 @@ fn records(dir: Option<&PathBuf>, name: &str) -> Result<Records, PlaceError> {
 }
 
 impl Running {
+    /// What the deliveries count, for the page of metrics.
+    pub(crate) fn numbers(&self) -> Arc<dyn Collector> {
+        Arc::clone(&self.numbers) as _
+    }
+
     /// Waits until all of them have ended, which they do when the engine goes down.
     pub(crate) async fn ended(mut self) {
         while let Some(ended) = self.tasks.join_next().await {

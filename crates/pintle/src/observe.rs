@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use pintle_http::{Metrics, Observer, Observers, RequestLog};
+use pintle_http::{Collector, Metrics, Observer, Observers, RequestLog};
 
 use crate::audit::Audit;
 
 /// The observers of every door, and the metrics among them for the page that shows them, if there
-/// are to be any.
-pub(crate) fn observers(counts: bool, audit: Option<&Audit>) -> (Observers, Option<Arc<Metrics>>) {
-    let metrics = counts.then(Arc::<Metrics>::default);
+/// are to be any. Whoever else has numbers shows them there.
+pub(crate) fn observers(
+    counts: bool,
+    numbers: Arc<dyn Collector>,
+    audit: Option<&Audit>,
+) -> (Observers, Option<Arc<Metrics>>) {
+    let metrics = counts.then(|| Arc::new(Metrics::default().with_collector(numbers)));
     let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(RequestLog::default())];
     observers.extend(metrics.clone().map(|metrics| -> Arc<dyn Observer> { metrics }));
     let Some(audit) = audit else { return (Observers::new(observers), metrics) };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pintle_engine::{Engine, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy};
 use pintle_events::Bus;
-use pintle_http::{Authenticators, ServerLimits};
+use pintle_http::{Authenticators, Collector, ServerLimits};
 use pintle_rest::{RestDoor, RestSettings};
 use pintle_store::{HistoryLimits, MemoryStore, Store};
 use pintle_store_sqlite::{OpenError, SqliteStore};
@@ -161,7 +161,7 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     }
     let bus = Bus::new(Arc::clone(&engine), config.events.names());
     let deliveries = deliveries.start(&engine, &bus);
-    let settings = rest_settings(config, authentication, audit.as_ref());
+    let settings = rest_settings(config, authentication, deliveries.numbers(), audit.as_ref());
     let connections = settings.metrics.as_ref().map(|it| it.connections()).unwrap_or_default();
     let door = RestDoor::new(Arc::clone(&engine), bus, settings);
     let signals = Signals::new().map_err(ServeError::Signals)?;
@@ -242,9 +242,10 @@ pub(crate) fn check_reach(
 fn rest_settings(
     config: &ServeConfig,
     authentication: Authenticators,
+    numbers: Arc<dyn Collector>,
     audit: Option<&Audit>,
 ) -> RestSettings {
-    let (observers, metrics) = observe::observers(config.operation.metrics, audit);
+    let (observers, metrics) = observe::observers(config.operation.metrics, numbers, audit);
     RestSettings {
         authentication,
         metrics,

@@ -55,7 +55,7 @@ impl Kind {
 
 /// A page that is being written.
 #[derive(Debug)]
-pub(super) struct Text {
+pub struct Text {
     out: String,
     format: Format,
 }
@@ -83,6 +83,36 @@ impl Text {
     pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, Kind::Gauge, help);
         self.sample(name, &[], value);
+    }
+
+    /// A counter with a sample for each value of one label.
+    pub fn counters<V: Display>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        samples: &[(&str, V)],
+    ) {
+        self.family(name, Kind::Counter, help);
+        self.samples(name, label, samples);
+    }
+
+    /// A gauge with a sample for each value of one label.
+    pub fn gauges<V: Display>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        samples: &[(&str, V)],
+    ) {
+        self.family(name, Kind::Gauge, help);
+        self.samples(name, label, samples);
+    }
+
+    fn samples<V: Display>(&mut self, name: &str, label: &str, samples: &[(&str, V)]) {
+        for (value, sample) in samples {
+            self.sample(name, &[(label, value)], sample);
+        }
     }
 
     pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::harness::server::{Launch, Server, devices};
 
 /// The samples of a page, by name and labels as they are written.
-type Samples = BTreeMap<String, f64>;
+pub(crate) type Samples = BTreeMap<String, f64>;
 
 async fn page(server: &Server, accept: &str) -> String {
     let reply = server.send("GET", "/metrics", &[("accept", accept)], "").await.expect(200);
@@ -54,7 +54,7 @@ fn check_series(series: &str, family: &str, kind: &str) {
     }
 }
 
-async fn samples(server: &Server) -> Samples {
+pub(crate) async fn samples(server: &Server) -> Samples {
     read(&page(server, "application/openmetrics-text").await)
 }
 

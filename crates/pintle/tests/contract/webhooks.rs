@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::endpoint::{Answer, Server as Endpoint, authority};
 use crate::harness::server::{Launch, Server};
 use crate::harness::within;
+use crate::metrics::{Samples, samples};
 
 const TAKEN: &str = "HTTP/1.1 204 Thanks\r\ncontent-length: 0\r\n\r\n";
 
@@ -163,6 +164,63 @@ async fn what_an_endpoint_refuses_is_put_away_and_the_rest_arrives() {
     );
 }
 
+/// Asks for the numbers until they are so.
+async fn until_counted(server: &Server, holds: impl Fn(&Samples) -> bool) -> Samples {
+    within("numbers", async {
+        loop {
+            let samples = samples(server).await;
+            if holds(&samples) {
+                return samples;
+            }
+        }
+    })
+    .await
+}
+
+fn number(samples: &Samples, name: &str, endpoint: &str) -> f64 {
+    let series = format!("pintle_webhook_{name}{{endpoint=\"{endpoint}\"}}");
+    *samples.get(&series).unwrap_or_else(|| panic!("{series} is not in {samples:#?}"))
+}
+
+#[tokio::test]
+async fn what_endpoints_are_told_is_counted_by_their_names() {
+    let refused = "HTTP/1.1 400 No\r\ncontent-length: 0\r\n\r\n";
+    let (good, picky) = (taking().await, Endpoint::start(|_| Answer::Bytes(refused.into())).await);
+    let gone = Endpoint::start_at(own_address(79), |_| taken()).await;
+    let types = ["**.device.*"];
+    let files = Files::new(&json!([
+        {"name": "good", "url": good.url(), "types": types},
+        {"name": "picky", "url": picky.url(), "types": types},
+        {"name": "gone", "url": gone.url(), "types": types},
+    ]));
+    drop(gone);
+    let server = Launch::devices().arg(files.option()).start().await;
+    write(&server, "a", 0).await;
+    let samples = until_counted(&server, |it| {
+        number(it, "dead_letters_total", "picky") >= 1.0
+            && number(it, "failed_attempts_total", "gone") >= 1.0
+            && number(it, "lag_revisions", "good") == 0.0
+    })
+    .await;
+    for (name, endpoint, expected) in [
+        ("delivered_total", "good", 1.0),
+        ("failed_attempts_total", "good", 0.0),
+        ("lag_seconds", "good", 0.0),
+        ("gaps_total", "good", 0.0),
+        ("delivered_total", "picky", 0.0),
+        ("failed_attempts_total", "picky", 5.0),
+        ("dead_letters_total", "picky", 1.0),
+        ("delivered_total", "gone", 0.0),
+        ("dead_letters_total", "gone", 0.0),
+    ] {
+        let found = number(&samples, name, endpoint);
+        assert!((found - expected).abs() < f64::EPSILON, "{name} of {endpoint}: {found}");
+    }
+    for name in ["lag_revisions", "lag_seconds"] {
+        assert!(number(&samples, name, "gone") > 0.0, "{name}: {samples:#?}");
+    }
+}
+
 #[tokio::test]
 async fn an_endpoint_that_never_answers_holds_up_nobody_else() {
     let silent = Endpoint::start(|_| Answer::Hang(bytes::Bytes::new())).await;
@@ -248,6 +306,7 @@ async fn an_endpoint_is_told_what_it_missed() {
         })
     };
     assert!(missed(written[0] + 10), "{gaps:?}");
+    until_counted(&server, |it| number(it, "gaps_total", "away") >= 1.0).await;
     let told: Vec<u64> = others.iter().map(version).collect();
     assert!(told.is_sorted(), "{told:?}");
     for version in written {
