@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Command::Serve(config)) => {
-            logging::start(config.log_format);
+            let _last_lines = logging::start(config.log_format);
             run(&config)
         }
         Err(CliError::Usage(usage)) => usage.exit(),
@@ -83,7 +83,7 @@ fn run(config: &pintle::config::ServeConfig) -> ExitCode {
 }
 
 fn run_check(config: &pintle::config::ServeConfig) -> Result<(), CheckError> {
-    logging::start(config.log_format);
+    let _last_lines = logging::start(config.log_format);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(CheckError::Runtime)?;
     runtime.block_on(check::run(config, &mut std::io::stdout()))

@@ -18,6 +18,7 @@ mod guide;
 mod identity;
 mod kinds;
 mod lifecycle;
+mod log;
 mod metrics;
 mod openapi;
 mod properties;
