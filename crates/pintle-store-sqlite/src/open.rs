@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use pintle_store::StoreError;
@@ -115,7 +116,8 @@ pub(crate) struct Lock {
 impl Lock {
     pub(crate) fn take(dir: &Path) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
-        std::fs::create_dir_all(dir).map_err(unusable)?;
+        // Objects may be secret, and whoever may open the lock can keep others out.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(unusable)?;
         let file = File::options()
             .create(true)
             .write(true)

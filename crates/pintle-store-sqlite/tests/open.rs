@@ -217,3 +217,14 @@ async fn changed_words_about_a_write_are_refused() {
         assert!(error.to_string().contains(what), "{sql}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_directory_that_is_made_is_for_its_maker_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("a/b");
+    let store = SqliteStore::open(&dir, HistoryLimits::default()).unwrap();
+    let mode = std::fs::metadata(&dir).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    store.close().await.unwrap();
+}

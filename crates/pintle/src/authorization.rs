@@ -31,6 +31,16 @@ pub enum AuthorizationError {
         /// What it holds.
         found: String,
     },
+    /// There are objects, and nothing says how they were served.
+    #[error(
+        "{} is gone from a data directory that has objects, so that nobody knows whether this server \
+         was closed; say --authorization rbac or --authorization none once",
+        file.display()
+    )]
+    Missing {
+        /// The file that should hold the mode.
+        file: PathBuf,
+    },
     /// No rules are asked for, and `none` was said with a policy.
     #[error("a policy was given together with --authorization none; leave one of them out")]
     PolicyWithoutRules,
@@ -45,13 +55,21 @@ pub(crate) struct Decided {
     recorded: Option<AccessMode>,
 }
 
-/// Decides the mode, and records it in the data directory when there is one.
+/// Decides the mode, and records it in the data directory when there is one. `has_objects` says
+/// whether anything was ever written there.
 pub(crate) fn decide(
     config: &ServeConfig,
     manifests: &[Manifest],
     data_dir: Option<&Path>,
+    has_objects: bool,
 ) -> Result<Decided, AuthorizationError> {
     let decided = foresee(config, manifests, data_dir)?;
+    let said = decided.mode == AccessMode::Rules
+        || config.authorization != AuthorizationChoice::Auto
+        || decided.recorded.is_some();
+    if let Some(dir) = data_dir.filter(|_| has_objects && !said) {
+        return Err(AuthorizationError::Missing { file: record(dir) });
+    }
     if let Some(dir) = data_dir
         && decided.recorded != Some(decided.mode)
     {
@@ -132,16 +150,30 @@ mod tests {
     fn a_closed_server_is_never_opened_by_leaving_something_out() {
         let dir = tempfile::tempdir().unwrap();
         let data = Some(dir.path());
-        let mode = |arguments: &[&str]| decide(&config(arguments), &[], data).unwrap().mode;
+        let mode = |arguments: &[&str]| decide(&config(arguments), &[], data, false).unwrap().mode;
         assert_eq!(mode(&[]), AccessMode::Open);
         assert_eq!(mode(&["--policy", "policy.yaml"]), AccessMode::Rules);
         assert_eq!(mode(&[]), AccessMode::Rules, "recorded");
-        assert!(decide(&config(&[]), &[], data).unwrap().remembered);
+        assert!(decide(&config(&[]), &[], data, true).unwrap().remembered);
         assert_eq!(mode(&["--authorization", "none"]), AccessMode::Open);
         assert_eq!(mode(&[]), AccessMode::Open);
         let both = config(&["--authorization", "none", "--policy", "policy.yaml"]);
-        assert!(decide(&both, &[], data).is_err());
+        assert!(decide(&both, &[], data, true).is_err());
         std::fs::write(dir.path().join("authorization"), "perhaps").unwrap();
-        assert!(decide(&config(&[]), &[], data).is_err());
+        assert!(decide(&config(&[]), &[], data, true).is_err());
+    }
+
+    #[test]
+    fn objects_of_which_nobody_knows_how_they_were_served_are_not_served_openly() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = Some(dir.path());
+        let error = decide(&config(&[]), &[], data, true).unwrap_err();
+        assert!(matches!(error, AuthorizationError::Missing { .. }), "{error}");
+        let decided = |arguments: &[&str]| decide(&config(arguments), &[], data, true);
+        assert_eq!(decided(&["--policy", "p.yaml"]).unwrap().mode, AccessMode::Rules);
+        std::fs::remove_file(record(dir.path())).unwrap();
+        assert_eq!(decided(&["--authorization", "none"]).unwrap().mode, AccessMode::Open);
+        assert_eq!(decided(&[]).unwrap().mode, AccessMode::Open, "recorded");
+        assert!(decide(&config(&[]), &[], None, false).is_ok(), "nothing is kept");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use pintle_engine::{Engine, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy};
 use pintle_events::Bus;
 use pintle_http::{Authenticators, Collector, ServerLimits};
+use pintle_model::Revision;
 use pintle_rest::{RestDoor, RestSettings};
 use pintle_store::{HistoryLimits, MemoryStore, Store};
 use pintle_store_sqlite::{OpenError, SqliteStore};
@@ -126,7 +128,8 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     let store = open_store(config)?;
     let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
     let deliveries = Deliveries::load(config, data_dir)?;
-    let decided = authorization::decide(config, &manifests.manifests, data_dir)?;
+    let has_objects = store.info().newest > Revision::ZERO;
+    let decided = authorization::decide(config, &manifests.manifests, data_dir, has_objects)?;
     let mode = decided.mode;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().unwrap_or(config.listen);
@@ -283,7 +286,11 @@ fn open_store(config: &ServeConfig) -> Result<Arc<dyn Store>, ServeError> {
         StoreChoice::Memory => Ok(Arc::new(MemoryStore::new(limits))),
         StoreChoice::Sqlite => {
             let dir = &config.data_dir;
-            std::fs::create_dir_all(dir)
+            // What is in it is for the user of the server alone, whatever the modes of its files.
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir)
                 .map_err(|source| ServeError::DataDir { dir: dir.clone(), source })?;
             Ok(Arc::new(SqliteStore::open(dir, limits)?))
         }

@@ -1,8 +1,8 @@
 //! Lines on their way to standard error: taken at once, written by a thread of their own.
 //!
 //! Whoever logs is answering a request, or is going down, and must not wait for whoever reads the
-//! log, nor end because nobody does. So there is a bound on the lines that wait, those beyond it are
-//! counted and told of when there is room again, and a log that cannot be written is passed over.
+//! log, nor end because nobody does. So there is a bound on the lines that wait; those beyond it
+//! are counted and told of when there is room again. A log that cannot be written is passed over.
 
 use std::io::{self, Write};
 use std::sync::Arc;
