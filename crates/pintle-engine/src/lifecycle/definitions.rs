@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use pintle_authz::ReviewKind;
 use pintle_model::{GroupResource, Json, Object, ObjectKey, Revision};
 use pintle_schema::{Definition, core_definitions};
 use serde_json::{Map, Value, json};
@@ -129,10 +130,7 @@ impl State {
     fn judged(&self) -> BTreeMap<Arc<str>, Names> {
         let mut all: Vec<(&Arc<str>, &Compiled)> = self.by_name.iter().collect();
         all.sort_by_key(|(_, compiled)| (!compiled.has_names, compiled.created));
-        let mut taken = BTreeSet::new();
-        for definition in core_definitions() {
-            taken.extend(claims(&definition));
-        }
+        let mut taken = claims_of_the_server();
         all.into_iter()
             .map(|(name, compiled)| {
                 let names = match &compiled.definition {
@@ -165,6 +163,21 @@ fn claims(definition: &Definition) -> Vec<(Arc<str>, &'static str, Arc<str>)> {
     claims.sort();
     claims.dedup();
     claims
+}
+
+/// What no declaration may claim: the core kinds, and the questions about rights, which are no
+/// kinds. A kind of such a name would give its readers and writers the right to ask them.
+fn claims_of_the_server() -> BTreeSet<(Arc<str>, &'static str, Arc<str>)> {
+    let of_reviews = ReviewKind::ALL.into_iter().flat_map(|review| {
+        let resource = review.resource();
+        let group: Arc<str> = resource.group().into();
+        [
+            (Arc::clone(&group), "resource", resource.plural().into()),
+            (group, "kind", review.kind().into()),
+        ]
+    });
+    let core = core_definitions();
+    core.iter().flat_map(|definition| claims(definition)).chain(of_reviews).collect()
 }
 
 fn claim(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pintle_authz::ReviewKind;
 use pintle_engine::Refusal;
 use pintle_model::{FieldSelector, GroupResource, Object, ObjectKey};
 use pintle_rules::Refusal as RulesRefusal;
@@ -109,6 +110,21 @@ async fn contested_names_stay_with_their_owner_until_it_goes() {
     world.put(&definition(devices().as_str()), delete()).await;
     until_says(&world, meters, "Established", "True").await;
     assert!(world.catalog().by_plural("meters").next().is_some(), "freed names are given out");
+}
+
+#[tokio::test]
+async fn questions_about_rights_are_no_kinds_that_somebody_can_declare() {
+    let world = World::new().await;
+    for review in ReviewKind::ALL {
+        let resource = review.resource();
+        let mut declared = crd(resource.plural(), "Harmless");
+        declared["metadata"]["name"] = json!(resource.as_str());
+        declared["spec"]["group"] = json!(resource.group());
+        world.declare(declared).await;
+        let refused = until_says(&world, resource.as_str(), "NamesAccepted", "False").await;
+        assert_eq!(condition(&refused, "NamesAccepted").1, "NamesConflict", "{resource}");
+        assert!(world.catalog().get(&resource).is_none(), "{resource}");
+    }
 }
 
 #[tokio::test]
