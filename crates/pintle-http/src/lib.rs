@@ -6,7 +6,9 @@
 
 mod body;
 mod connections;
+mod doors;
 mod entity_tag;
+mod entrance;
 mod exchange;
 pub mod health;
 mod hosts;
@@ -19,7 +21,9 @@ mod tls;
 
 pub use body::{Body, BodyError, read_body};
 pub use connections::Connections;
+pub use doors::Doors;
 pub use entity_tag::{EntityTags, InvalidEntityTag};
+pub use entrance::{Entrance, Misdirected};
 pub use exchange::{
     Decision, Exchange, Gate, Observer, Observers, Outcome, Pass, Passage, Recording, RequestId,
     RequestLog, TraceParent,

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::request::Parts;
 use http::{Method, Request, Response};
@@ -12,10 +11,7 @@ use pintle_authz::{Ask, Asks, Granted, Verb};
 use pintle_engine::{Engine, Served};
 use pintle_events::Bus;
 use pintle_http::health;
-use pintle_http::{
-    Authenticators, Body, Caller, Door, Exchange, Metrics, Observers, Recording, check_host,
-    check_local,
-};
+use pintle_http::{Body, Caller, Door, Entrance, Exchange, Metrics, Recording};
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
 
@@ -27,45 +23,23 @@ use crate::watch::EventCache;
 use crate::{events, read, reply, review, watch, write};
 
 /// What the REST door can be told.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RestSettings {
-    /// How callers prove who they are.
-    pub authentication: Authenticators,
+    /// What it asks of callers, as every door does.
+    pub entrance: Entrance,
     /// Refuse status writes that do not say which version they were computed from (428).
     pub require_status_precondition: bool,
-    /// The largest request body, in bytes.
-    pub body_bytes_max: usize,
-    /// A request body must arrive within this time.
-    pub body_timeout: Duration,
-    /// A watch with nothing to tell says so after this time.
-    pub bookmark_interval: Duration,
     /// What is counted and timed, for the page that shows it. It has to be among the observers.
     /// Without it there is no such page.
     pub metrics: Option<Arc<Metrics>>,
-    /// Who is told of requests, and who may hold them up.
-    pub observers: Observers,
-}
-
-impl Default for RestSettings {
-    fn default() -> Self {
-        Self {
-            authentication: Authenticators::none(),
-            require_status_precondition: false,
-            body_bytes_max: 16 * 1024 * 1024,
-            body_timeout: Duration::from_mins(1),
-            bookmark_interval: Duration::from_secs(30),
-            metrics: None,
-            observers: Observers::default(),
-        }
-    }
 }
 
 impl RestSettings {
     /// What of it shows in the description of the door.
     pub(crate) const fn terms(&self) -> Terms {
         Terms {
-            authenticates: self.authentication.asks(),
-            serves_anonymous: self.authentication.takes_anonymous(),
+            authenticates: self.entrance.authentication.asks(),
+            serves_anonymous: self.entrance.authentication.takes_anonymous(),
             requires_status_precondition: self.require_status_precondition,
         }
     }
@@ -90,7 +64,7 @@ impl RestDoor {
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let recording = Recording::begin("rest", &self.settings.observers, &parts);
+        let recording = Recording::begin("rest", &self.settings.entrance.observers, &parts);
         let routed = Box::pin(Arc::clone(&self).route(&parts, body, &recording)).await;
         let mut response = routed.unwrap_or_else(|failure| answer_failure(&failure, &recording));
         if let Err(closed) = recording.pass().await {
@@ -105,21 +79,19 @@ impl RestDoor {
         body: Incoming,
         recording: &Arc<Recording>,
     ) -> Result<Response<Body>, Failure> {
-        check_host(&parts.headers, parts.version)?;
-        if !self.settings.authentication.asks() {
-            check_local(&parts.headers, &parts.uri).map_err(Failure::ForeignHost)?;
-        }
+        let entrance = &self.settings.entrance;
+        entrance.check_host(parts)?;
         let route = Route::parse(parts.uri.path())?;
         recording.note(|exchange| exchange.path = route.template());
         if let Route::Fixed(page) = route {
             if let Some(path) = page.guarded_path() {
-                let caller = self.identify(parts, recording).await?;
+                let caller = entrance.identify(parts, recording).await?;
                 self.check_path(&caller, &parts.method, path)?;
                 recording.note(Exchange::allowed_path);
             }
             return self.on_page(parts, page).await;
         }
-        let caller = self.identify(parts, recording).await?;
+        let caller = entrance.identify(parts, recording).await?;
         let (name, place) = match route {
             Route::Resource { name, place } => (name, place),
             Route::Review(kind) => {
@@ -130,7 +102,7 @@ impl RestDoor {
                 return events::events(&self, parts, caller, recording).await;
             }
         };
-        let stranger = caller.user.is_anonymous() && self.settings.authentication.asks();
+        let stranger = self.settings.entrance.is_stranger(&caller);
         recording.note(|exchange| exchange.verb = place.verb(&parts.method));
         let answered = match self.open(parts, recording, caller, &name, &place) {
             Ok((call, operation)) => self.on_resource(call, operation, place, body).await,
@@ -143,19 +115,13 @@ impl RestDoor {
         })
     }
 
-    async fn identify(&self, parts: &Parts, recording: &Recording) -> Result<Caller, Failure> {
-        let caller = self.settings.authentication.identify(parts).await?;
-        recording.note(|exchange| exchange.caller = Some(caller.clone()));
-        Ok(caller)
-    }
-
     /// Asks the rules about a path that belongs to no kind. As for objects, whoever may see a page
     /// may see its headers.
     fn check_path(&self, caller: &Caller, method: &Method, path: &str) -> Result<(), Failure> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         let verb = Verb::parse(&method.as_str().to_ascii_lowercase());
         let checked = self.engine.rules().check_path(&caller.user, &verb, path);
-        let stranger = caller.user.is_anonymous() && self.settings.authentication.asks();
+        let stranger = self.settings.entrance.is_stranger(caller);
         let refused =
             |no| if stranger { Failure::LoginRequired } else { Failure::PathForbidden(no) };
         checked.map_err(refused)

@@ -32,7 +32,7 @@ pub(crate) async fn events(
     }
     let wanted = Wanted::parse(parts.uri.query())?;
     let framing = Framing::asked_for(&parts.headers);
-    let stranger = caller.user.is_anonymous() && door.settings.authentication.asks();
+    let stranger = door.settings.entrance.is_stranger(&caller);
     let lapse = caller.lapse();
     let interest = Interest {
         reader: Reader::Caller(caller.user),
@@ -41,7 +41,7 @@ pub(crate) async fn events(
         labels: wanted.labels,
         from: from(&parts.headers, wanted.after)?,
     };
-    let interval = door.settings.bookmark_interval;
+    let interval = door.settings.entrance.bookmark_interval;
     let (subscription, gone) = match door.bus.open(interest).await {
         Ok(subscription) => (Some(subscription), None),
         // A history that is gone is told as an event, like one that goes while the stream runs.

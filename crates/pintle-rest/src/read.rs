@@ -27,7 +27,7 @@ impl Call<'_> {
 
     pub(crate) fn refused(&self, mut refusal: Refusal, id: &str) -> Failure {
         if let Refusal::Forbidden(forbidden) = &mut refusal {
-            if self.caller.user.is_anonymous() && self.door.settings.authentication.asks() {
+            if self.door.settings.entrance.is_stranger(&self.caller) {
                 return Failure::LoginRequired;
             }
             tell_only_what_was_asked(forbidden, id);

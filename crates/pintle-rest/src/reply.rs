@@ -15,7 +15,7 @@ use pintle_events::document::{self, View};
 use pintle_events::{InvalidCursor, InvalidPattern};
 use pintle_http::health::{self, Check};
 use pintle_http::{
-    Answer, Body, BodyError, ForeignHost, Format, InvalidEntityTag, Lapsed, Metrics, NotOneHost,
+    Answer, Body, BodyError, ForeignHost, Format, InvalidEntityTag, Lapsed, Metrics, Misdirected,
     Reason, Recording, Subject, Unauthenticated, answer,
 };
 use pintle_model::{GroupResource, InvalidRevision, InvalidSelector, Object};
@@ -594,9 +594,12 @@ impl From<Unauthenticated> for Failure {
     }
 }
 
-impl From<NotOneHost> for Failure {
-    fn from(error: NotOneHost) -> Self {
-        Self::bad_request(error.to_string())
+impl From<Misdirected> for Failure {
+    fn from(error: Misdirected) -> Self {
+        match error {
+            Misdirected::NotOneHost(error) => Self::bad_request(error.to_string()),
+            Misdirected::Foreign(error) => Self::ForeignHost(error),
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn review(
     let rules = door.engine.rules();
     let granted = rules.grant(&caller.user, kind.ask(query.namespace.as_deref()));
     let granted = granted.map_err(|forbidden| {
-        let stranger = caller.user.is_anonymous() && door.settings.authentication.asks();
+        let stranger = door.settings.entrance.is_stranger(caller);
         if stranger { Failure::LoginRequired } else { refused(forbidden.into()) }
     })?;
     recording.note(|exchange| exchange.allowed(&granted));

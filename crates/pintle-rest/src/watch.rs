@@ -148,7 +148,7 @@ impl Stream {
         if !self.pending.is_empty() {
             return Some(self.writer.piece(&mut self.pending));
         }
-        let interval = self.writer.door.settings.bookmark_interval;
+        let interval = self.writer.door.settings.entrance.bookmark_interval;
         let end = async {
             match self.ends {
                 Some(ends) => tokio::time::sleep_until(ends).await,

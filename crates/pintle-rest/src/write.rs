@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use pintle_authz::{Ask, Granted, Reach, RefineError, Subresource, Verb};
 use pintle_engine::{Refusal, Write, Written, ask_for};
 use pintle_events::document::{self, View};
-use pintle_http::{Body, EntityTags, Recording, manager_of, read_body};
+use pintle_http::{Body, EntityTags, Recording, manager_of};
 use pintle_model::{Manner, Object, ObjectKey, ObjectName, Revision, Uid};
 use pintle_rules::{
     ConditionEdit, Conduct, DeleteOptions, Edit, ForeignLane, Intent, Lane, MetadataMode, Patch,
@@ -489,11 +489,7 @@ async fn read(
     recording: &Recording,
     body: Incoming,
 ) -> Result<Bytes, Failure> {
-    let settings = &door.settings;
-    let (bytes_max, timeout) = (settings.body_bytes_max, settings.body_timeout);
-    let read = read_body(&parts.headers, body, bytes_max, timeout).await?;
-    recording.note(|exchange| exchange.bytes_in = read.len() as u64);
-    Ok(read)
+    Ok(door.settings.entrance.read_body(parts, body, recording).await?)
 }
 
 /// Reads a body that must be JSON and say so.

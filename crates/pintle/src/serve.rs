@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pintle_engine::{Engine, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy};
 use pintle_events::Bus;
-use pintle_http::{Authenticators, Collector, ServerLimits};
+use pintle_http::{Doors, Entrance, Metrics, ServerLimits};
 use pintle_model::Revision;
 use pintle_rest::{RestDoor, RestSettings};
 use pintle_store::{HistoryLimits, MemoryStore, Store};
@@ -164,16 +164,19 @@ pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), Ser
     }
     let bus = Bus::new(Arc::clone(&engine), config.events.names());
     let deliveries = deliveries.start(&engine, &bus);
-    let settings = rest_settings(config, authentication, deliveries.numbers(), audit.as_ref());
-    let connections = settings.metrics.as_ref().map(|it| it.connections()).unwrap_or_default();
-    let door = RestDoor::new(Arc::clone(&engine), bus, settings);
+    let (observers, metrics) =
+        observe::observers(config.operation.metrics, deliveries.numbers(), audit.as_ref());
+    let connections = metrics.as_ref().map(|it| it.connections()).unwrap_or_default();
+    let body_bytes_max = config.body_bytes_max;
+    let entrance = Entrance { authentication, observers, body_bytes_max, ..Entrance::default() };
+    let doors = doors(config, &engine, bus, entrance, metrics);
     let signals = Signals::new().map_err(ServeError::Signals)?;
     let manager = ServiceManager::of_this_process();
     manager.tell(State::Ready);
     let stop = go_when_asked(signals, config.operation.shutdown_delay, manager, &engine);
     let serving = pintle_http::serve(
         listener,
-        door,
+        doors,
         ServerLimits::default(),
         encrypted,
         connections,
@@ -242,21 +245,20 @@ pub(crate) fn check_reach(
     Ok(())
 }
 
-fn rest_settings(
+/// The doors of this server, behind one address.
+fn doors(
     config: &ServeConfig,
-    authentication: Authenticators,
-    numbers: Arc<dyn Collector>,
-    audit: Option<&Audit>,
-) -> RestSettings {
-    let (observers, metrics) = observe::observers(config.operation.metrics, numbers, audit);
-    RestSettings {
-        authentication,
-        metrics,
-        observers,
+    engine: &Arc<Engine>,
+    bus: Arc<Bus>,
+    entrance: Entrance,
+    metrics: Option<Arc<Metrics>>,
+) -> Arc<Doors> {
+    let settings = RestSettings {
+        entrance,
         require_status_precondition: config.require_status_precondition,
-        body_bytes_max: config.body_bytes_max,
-        ..RestSettings::default()
-    }
+        metrics,
+    };
+    Arc::new(Doors::new(RestDoor::new(Arc::clone(engine), bus, settings)))
 }
 
 pub(crate) async fn start_engine(
