@@ -88,6 +88,35 @@ impl http_body::Body for Body {
     }
 }
 
+/// The body of a request: from a connection, or from a caller in the same process.
+pub enum RequestBody {
+    /// As it comes over a connection.
+    Incoming(Incoming),
+    /// All of it, at once.
+    Whole(Bytes),
+}
+
+impl From<Incoming> for RequestBody {
+    fn from(body: Incoming) -> Self {
+        Self::Incoming(body)
+    }
+}
+
+impl From<Bytes> for RequestBody {
+    fn from(body: Bytes) -> Self {
+        Self::Whole(body)
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Incoming(_) => f.write_str("Incoming"),
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+        }
+    }
+}
+
 /// Why the body of a request was not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
@@ -118,7 +147,7 @@ pub enum BodyError {
 /// Compressed bodies are refused, so nothing that is sent can become larger than it is.
 pub async fn read_body(
     headers: &HeaderMap,
-    mut body: Incoming,
+    body: RequestBody,
     bytes_max: usize,
     patience: Duration,
 ) -> Result<Bytes, BodyError> {
@@ -131,9 +160,14 @@ pub async fn read_body(
     if announced.is_some_and(|length| length > bytes_max) {
         return Err(BodyError::TooLarge { bytes_max });
     }
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
+    let mut body = match body {
+        RequestBody::Whole(bytes) if bytes.len() > bytes_max => {
+            return Err(BodyError::TooLarge { bytes_max });
+        }
+        RequestBody::Whole(bytes) => return Ok(bytes),
+        RequestBody::Incoming(body) if body.is_end_stream() => return Ok(Bytes::new()),
+        RequestBody::Incoming(body) => body,
+    };
     tokio::time::timeout(patience, collect(&mut body, bytes_max))
         .await
         .unwrap_or(Err(BodyError::TimedOut(patience)))
@@ -170,4 +204,21 @@ async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_from_the_same_process_has_the_same_limit() {
+        let bytes = Bytes::from_static(b"12345");
+        for (bytes_max, expected) in
+            [(5, Ok(bytes.clone())), (4, Err(BodyError::TooLarge { bytes_max: 4 }))]
+        {
+            let body = RequestBody::from(bytes.clone());
+            let read = read_body(&HeaderMap::new(), body, bytes_max, Duration::from_secs(1)).await;
+            assert_eq!(read, expected, "{bytes_max}");
+        }
+    }
 }

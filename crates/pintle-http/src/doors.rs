@@ -5,9 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 
-use crate::{Body, Door};
+use crate::{Body, Door, RequestBody};
 
 /// Several doors as one: the first segment of a path says which of them answers.
 #[derive(Debug)]
@@ -41,7 +40,7 @@ impl Doors {
 impl Door for Doors {
     fn handle(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
         Arc::clone(self.door(request.uri().path())).handle(request)
     }
@@ -64,7 +63,7 @@ mod tests {
     impl Door for Named {
         fn handle(
             self: Arc<Self>,
-            _: Request<Incoming>,
+            _: Request<RequestBody>,
         ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
             Box::pin(async { Response::new(Body::empty()) })
         }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use hyper::body::Incoming;
 use pintle_identity::{Authenticators, Caller, Unauthenticated};
 
 use crate::{
-    BodyError, ForeignHost, NotOneHost, Observers, Recording, check_host, check_local, read_body,
+    BodyError, ForeignHost, NotOneHost, Observers, Recording, RequestBody, check_host, check_local,
+    read_body,
 };
 
 /// What is the same for all doors of a server.
@@ -81,7 +81,7 @@ impl Entrance {
     pub async fn read_body(
         &self,
         parts: &Parts,
-        body: Incoming,
+        body: RequestBody,
         recording: &Recording,
     ) -> Result<Bytes, BodyError> {
         let read = read_body(&parts.headers, body, self.body_bytes_max, self.body_timeout).await?;

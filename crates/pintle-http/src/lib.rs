@@ -19,7 +19,7 @@ mod refusals;
 mod server;
 mod tls;
 
-pub use body::{Body, BodyError, read_body};
+pub use body::{Body, BodyError, RequestBody, read_body};
 pub use connections::Connections;
 pub use doors::Doors;
 pub use entity_tag::{EntityTags, InvalidEntityTag};

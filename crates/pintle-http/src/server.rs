@@ -22,14 +22,15 @@ use tokio::task::JoinSet;
 
 use crate::connections::Open;
 use crate::tls::{Greeted, Tls};
-use crate::{Body, Connections};
+use crate::{Body, Connections, RequestBody};
 
 /// A door: what answers requests.
 pub trait Door: Send + Sync + Debug + 'static {
-    /// Answers one request.
+    /// Answers one request. It may come from a connection or from the same process; who calls is
+    /// known by what the request shows, and by the [`Connection`] among its extensions.
     fn handle(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 }
 
@@ -151,7 +152,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     let endless = Arc::new(AtomicBool::new(false));
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(facts.clone());
-        let answer = Arc::clone(&door).handle(request);
+        let answer = Arc::clone(&door).handle(request.map(RequestBody::from));
         let endless = Arc::clone(&endless);
         async move {
             let response = answer.await;

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
 use pintle_authz::{Ask, Asks, Granted, Verb};
 use pintle_engine::{Engine, Served};
 use pintle_events::Bus;
 use pintle_http::health;
-use pintle_http::{Body, Caller, Door, Entrance, Exchange, Metrics, Recording};
+use pintle_http::{Body, Caller, Door, Entrance, Exchange, Metrics, Recording, RequestBody};
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
 
@@ -62,7 +61,7 @@ impl RestDoor {
         Arc::new(Self { engine, settings, bus, events, description })
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let recording = Recording::begin("rest", &self.settings.entrance.observers, &parts);
         let routed = Box::pin(Arc::clone(&self).route(&parts, body, &recording)).await;
@@ -76,7 +75,7 @@ impl RestDoor {
     async fn route(
         self: Arc<Self>,
         parts: &Parts,
-        body: Incoming,
+        body: RequestBody,
         recording: &Arc<Recording>,
     ) -> Result<Response<Body>, Failure> {
         let entrance = &self.settings.entrance;
@@ -146,7 +145,7 @@ impl RestDoor {
         call: Call<'_>,
         operation: Operation,
         place: Place,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<Body>, Failure> {
         let (id, condition) = place.into_names();
         match operation {
@@ -189,7 +188,7 @@ impl RestDoor {
 impl Door for RestDoor {
     fn handle(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
         Box::pin(self.answer(request))
     }

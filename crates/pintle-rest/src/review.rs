@@ -2,10 +2,9 @@
 
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
-use hyper::body::Incoming;
 use pintle_authz::{ReviewError, ReviewKind, Verb};
 use pintle_engine::Refusal;
-use pintle_http::{Body, Caller, Recording, Subject};
+use pintle_http::{Body, Caller, Recording, RequestBody, Subject};
 use pintle_rules::Refusal as RulesRefusal;
 use serde_json::Value;
 
@@ -19,7 +18,7 @@ use crate::write::read_json;
 pub(crate) async fn review(
     door: &RestDoor,
     parts: &Parts,
-    body: Incoming,
+    body: RequestBody,
     recording: &Recording,
     caller: &Caller,
     kind: ReviewKind,

@@ -6,11 +6,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Response, StatusCode};
-use hyper::body::Incoming;
 use pintle_authz::{Ask, Granted, Reach, RefineError, Subresource, Verb};
 use pintle_engine::{Refusal, Write, Written, ask_for};
 use pintle_events::document::{self, View};
-use pintle_http::{Body, EntityTags, Recording, manager_of};
+use pintle_http::{Body, EntityTags, Recording, RequestBody, manager_of};
 use pintle_model::{Manner, Object, ObjectKey, ObjectName, Revision, Uid};
 use pintle_rules::{
     ConditionEdit, Conduct, DeleteOptions, Edit, ForeignLane, Intent, Lane, MetadataMode, Patch,
@@ -24,7 +23,7 @@ use crate::reply::{self, Failure, Refused, message, object_response, warn};
 use crate::shape::{self, Shaped};
 
 /// A new object.
-pub(crate) async fn create(call: Call<'_>, body: Incoming) -> Result<Response<Body>, Failure> {
+pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
     if may_nowhere(&call) {
         // Then no namespace makes a difference, and the body need not come in at all.
         let key = ObjectKey::new(call.resource(), call.namespace(), "");
@@ -85,7 +84,7 @@ fn namespace_of_create(call: &Call<'_>, shaped: Option<&Shaped>) -> String {
 pub(crate) async fn replace(
     call: Call<'_>,
     id: &str,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response<Body>, Failure> {
     let key = call.address(id);
     let granted = ask(&call, Verb::Update, &key, None, id)?;
@@ -107,7 +106,7 @@ pub(crate) async fn replace(
 pub(crate) async fn replace_status(
     call: Call<'_>,
     id: &str,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response<Body>, Failure> {
     has_status(&call)?;
     let key = call.address(id);
@@ -129,7 +128,7 @@ pub(crate) async fn replace_status(
 pub(crate) async fn patch(
     call: Call<'_>,
     id: &str,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response<Body>, Failure> {
     patch_lane(call, id, body, Lane::Main).await
 }
@@ -138,7 +137,7 @@ pub(crate) async fn patch(
 pub(crate) async fn patch_status(
     call: Call<'_>,
     id: &str,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response<Body>, Failure> {
     has_status(&call)?;
     patch_lane(call, id, body, Lane::Status).await
@@ -147,7 +146,7 @@ pub(crate) async fn patch_status(
 async fn patch_lane(
     call: Call<'_>,
     id: &str,
-    body: Incoming,
+    body: RequestBody,
     lane: Lane,
 ) -> Result<Response<Body>, Failure> {
     let key = call.address(id);
@@ -178,7 +177,7 @@ pub(crate) async fn put_condition(
     call: Call<'_>,
     id: &str,
     kind: String,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response<Body>, Failure> {
     has_status(&call)?;
     let key = call.address(id);
@@ -229,7 +228,7 @@ async fn edit_condition(
 pub(crate) async fn delete(
     call: Call<'_>,
     id: &str,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Response<Body>, Failure> {
     let key = call.address(id);
     let granted = ask(&call, Verb::Delete, &key, None, id)?;
@@ -487,7 +486,7 @@ async fn read(
     door: &RestDoor,
     parts: &Parts,
     recording: &Recording,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Bytes, Failure> {
     Ok(door.settings.entrance.read_body(parts, body, recording).await?)
 }
@@ -497,7 +496,7 @@ pub(crate) async fn read_json(
     door: &RestDoor,
     parts: &Parts,
     recording: &Recording,
-    body: Incoming,
+    body: RequestBody,
 ) -> Result<Bytes, Failure> {
     match content_type(&parts.headers).as_deref() {
         None | Some("application/json") => read(door, parts, recording, body).await,
