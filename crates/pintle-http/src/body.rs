@@ -14,6 +14,8 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use crate::websocket::Talk;
+
 /// The body of a response.
 pub enum Body {
     /// All of it, at once.
@@ -23,6 +25,8 @@ pub enum Body {
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
     /// Like a stream, but it only ends with the client or the server: a watch.
     Endless(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    /// Nothing: the connection becomes a WebSocket, which ends with the client or the server.
+    WebSocket(Talk),
 }
 
 impl Body {
@@ -54,6 +58,7 @@ impl fmt::Debug for Body {
             Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
             Self::Stream(_) => f.write_str("Stream"),
             Self::Endless(_) => f.write_str("Endless"),
+            Self::WebSocket(_) => f.write_str("WebSocket"),
         }
     }
 }
@@ -67,6 +72,7 @@ impl http_body::Body for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
+            Self::WebSocket(_) => Poll::Ready(None),
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Stream(pieces) | Self::Endless(pieces) => {
@@ -77,12 +83,17 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(bytes) if bytes.is_empty())
+        match self {
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::WebSocket(_) => true,
+            Self::Stream(_) | Self::Endless(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::WebSocket(_) => SizeHint::with_exact(0),
             Self::Stream(_) | Self::Endless(_) => SizeHint::default(),
         }
     }

@@ -18,6 +18,7 @@ mod reason;
 mod refusals;
 mod server;
 mod tls;
+pub mod websocket;
 
 pub use body::{Body, BodyError, RequestBody, read_body};
 pub use connections::Connections;

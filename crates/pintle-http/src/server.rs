@@ -5,14 +5,15 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pintle_identity::Connection;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -141,7 +142,7 @@ async fn greet(
 }
 
 /// One connection, from its first request to its last.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     door: Arc<dyn Door>,
     limits: ServerLimits,
@@ -150,14 +151,23 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let peer = facts.peer;
     let endless = Arc::new(AtomicBool::new(false));
+    let websocket = Arc::new(Mutex::new(None));
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(facts.clone());
+        let upgrade = request.extensions_mut().remove::<OnUpgrade>();
         let answer = Arc::clone(&door).handle(request.map(RequestBody::from));
-        let endless = Arc::clone(&endless);
+        let (endless, websocket) = (Arc::clone(&endless), Arc::clone(&websocket));
         async move {
             let response = answer.await;
             endless.store(matches!(response.body(), Body::Endless(_)), Ordering::Relaxed);
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(match (response.into_parts(), upgrade) {
+                ((head, Body::WebSocket(talk)), Some(upgrade)) => {
+                    let mut slot = websocket.lock().unwrap_or_else(PoisonError::into_inner);
+                    *slot = Some((talk, upgrade));
+                    Response::from_parts(head, Body::empty())
+                }
+                ((head, body), _) => Response::from_parts(head, body),
+            })
         }
     });
     let connection = http1::Builder::new()
@@ -167,7 +177,8 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.header_bytes_max)
         .max_headers(limits.headers_max)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -180,7 +191,17 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     if let Err(error) = ended {
-        log_ended(peer, &error);
+        return log_ended(peer, &error);
+    }
+    let asked = websocket.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((talk, upgrade)) = asked {
+        let mut talk = pin!(talk.hold(upgrade));
+        tokio::select! {
+            () = talk.as_mut() => {}
+            () = closed(&mut closing) => {
+                drop(tokio::time::timeout(limits.farewell_timeout, talk).await);
+            }
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl Recording {
         let (endless, bytes) = match response.body() {
             Body::Whole(bytes) => (false, bytes.len() as u64),
             Body::Stream(_) => (false, 0),
-            Body::Endless(_) => (true, 0),
+            Body::Endless(_) | Body::WebSocket(_) => (true, 0),
         };
         self.note(|exchange| {
             exchange.endless = endless;
@@ -94,8 +94,9 @@ impl Recording {
         self.tell();
         response.map(|body| match body {
             Body::Whole(bytes) => Body::Whole(bytes),
-            Body::Stream(pieces) => Body::stream(Observed { pieces, recording: self }),
-            Body::Endless(pieces) => Body::endless(Observed { pieces, recording: self }),
+            Body::Stream(pieces) => Body::stream(Observed { pieces, recording: Ended(self) }),
+            Body::Endless(pieces) => Body::endless(Observed { pieces, recording: Ended(self) }),
+            Body::WebSocket(talk) => Body::WebSocket(talk.with(Ended(self))),
         })
     }
 
@@ -106,7 +107,9 @@ impl Recording {
         self.observers.each(|observer| observer.sent(&state.exchange, events as u64, 0));
     }
 
-    fn sent(&self, bytes: usize) {
+    /// So many bytes of a stream were sent. Streams in the body of an answer are counted without
+    /// this; what is sent over a WebSocket is not.
+    pub fn sent(&self, bytes: usize) {
         self.note(|exchange| exchange.bytes_out += bytes as u64);
         let state = self.state();
         self.observers.each(|observer| observer.sent(&state.exchange, 0, bytes as u64));
@@ -139,10 +142,19 @@ impl Drop for Recording {
     }
 }
 
+/// Tells the observers of the end when it is dropped.
+struct Ended(Arc<Recording>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}
+
 /// The stream of an answer, with its recording.
 struct Observed {
     pieces: Pin<Box<dyn Stream<Item = Bytes> + Send>>,
-    recording: Arc<Recording>,
+    recording: Ended,
 }
 
 impl Stream for Observed {
@@ -151,15 +163,9 @@ impl Stream for Observed {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let polled = self.pieces.as_mut().poll_next(context);
         if let Poll::Ready(Some(piece)) = &polled {
-            self.recording.sent(piece.len());
+            self.recording.0.sent(piece.len());
         }
         polled
-    }
-}
-
-impl Drop for Observed {
-    fn drop(&mut self) {
-        self.recording.ended();
     }
 }
 
