@@ -61,14 +61,18 @@ pub struct AuditInfo {
     pub written: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// Records that were lost, because there was no room for them.
-    pub lost: u64,
+    /// Records that were lost because there was no room, while others were being written.
+    pub crowded_out: u64,
+    /// Records that were lost because there was no room, and nothing could be written.
+    pub unwritable: u64,
     /// Changes that were not made, because they could not be recorded.
     pub refused: u64,
     /// Records that wait to be written.
     pub waiting: usize,
     /// Whether the log is being written, as far as is known.
     pub works: bool,
+    /// Whether a change that comes now has to wait for room, and is refused if none comes.
+    pub holds_up_changes: bool,
 }
 
 /// An audit log, and the thread that writes it.
@@ -161,10 +165,12 @@ impl AuditLog {
         AuditInfo {
             written: count(&counts.written),
             bytes: count(&counts.bytes),
-            lost: count(&counts.lost),
+            crowded_out: count(&counts.crowded_out),
+            unwritable: count(&counts.unwritable),
             refused: count(&counts.refused),
             waiting: self.queue.on_their_way(),
             works: self.queue.works(),
+            holds_up_changes: self.queue.holds_up_changes(),
         }
     }
 

@@ -74,9 +74,11 @@ struct Waiting {
 pub(crate) struct Counts {
     pub(crate) written: AtomicU64,
     pub(crate) bytes: AtomicU64,
-    /// Lines for which there was no room, in all.
-    pub(crate) lost: AtomicU64,
-    /// Those of them that no line has told of yet.
+    /// Lines for which there was no room, because more came than were written.
+    pub(crate) crowded_out: AtomicU64,
+    /// Lines for which there was no room, because none were written.
+    pub(crate) unwritable: AtomicU64,
+    /// Those of both that no line has told of yet.
     pub(crate) untold: AtomicU64,
     /// Changes that were not made for want of room.
     pub(crate) refused: AtomicU64,
@@ -154,7 +156,10 @@ impl Queue {
 
     /// Counts a line for which there was no room.
     pub(crate) fn lose(&self) {
-        self.counts.lost.fetch_add(1, Ordering::Relaxed);
+        let counts = &self.counts;
+        let writing = self.works() && !self.is_closed();
+        let lost = if writing { &counts.crowded_out } else { &counts.unwritable };
+        lost.fetch_add(1, Ordering::Relaxed);
         self.counts.untold.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -224,6 +229,11 @@ impl Queue {
     pub(crate) fn on_their_way(&self) -> usize {
         let taken = |room: &Semaphore| LINES_MAX.saturating_sub(room.available_permits());
         taken(&self.promised) + taken(&self.spare)
+    }
+
+    /// Whether a change would have to wait now.
+    pub(crate) fn holds_up_changes(&self) -> bool {
+        self.promised.available_permits() == 0 || !self.works() || self.is_closed()
     }
 
     const fn room_of(&self, sort: Sort) -> &Semaphore {

@@ -1,12 +1,16 @@
 //! Opens the audit log that the settings ask for, and looks after it while the server runs.
 
+mod numbers;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use pintle_audit::{AuditLog, Auditor, Flush, Level, OpenError, Rotation, Target};
+use pintle_http::Collector;
 use pintle_model::Revision;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::numbers::AuditNumbers;
 use crate::config::{AuditConfig, AuditFlush, AuditLevel};
 
 /// Why there is no audit log.
@@ -45,6 +49,11 @@ impl Audit {
     /// Records that the server begins.
     pub(crate) fn start(&self, revision: Revision) {
         self.log.start(env!("CARGO_PKG_VERSION"), self.level, revision);
+    }
+
+    /// What the log counts, for the page of metrics.
+    pub(crate) fn numbers(&self) -> Arc<dyn Collector> {
+        Arc::new(AuditNumbers(Arc::clone(&self.log)))
     }
 
     /// Writes what is left, and ends.

@@ -13,7 +13,9 @@ pub(crate) fn observers(
     numbers: Arc<dyn Collector>,
     audit: Option<&Audit>,
 ) -> (Observers, Option<Arc<Metrics>>) {
-    let metrics = counts.then(|| Arc::new(Metrics::default().with_collector(numbers)));
+    let numbers = std::iter::once(numbers).chain(audit.map(Audit::numbers));
+    let metrics =
+        counts.then(|| Arc::new(numbers.fold(Metrics::default(), Metrics::with_collector)));
     let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(RequestLog::default())];
     observers.extend(metrics.clone().map(|metrics| -> Arc<dyn Observer> { metrics }));
     let Some(audit) = audit else { return (Observers::new(observers), metrics) };

@@ -86,7 +86,9 @@ fn every_reason_is_explained_with_its_status() {
 /// The rows of the table of metrics, `| `NAME` | …`, and the families of the page.
 #[tokio::test]
 async fn every_metric_is_in_the_table_and_no_other() {
-    let server = harness::server::Launch::devices().start().await;
+    let records = tempfile::tempdir().expect("a temporary directory");
+    let launch = harness::server::Launch::devices();
+    let server = launch.arg("--audit-log").arg(records.path().join("audit.log")).start().await;
     let page = server.get("/metrics").await.expect(200).text();
     let families = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let mut exported: Vec<_> =

@@ -156,7 +156,9 @@ async fn changes_are_refused_while_the_log_cannot_be_written_and_nothing_is_lost
         for _ in 0..LINES_MAX + 5 {
             log.record_other(other);
         }
-        assert_eq!(log.info().lost, 5, "{mood:?}: more have no room");
+        let info = log.info();
+        assert_eq!((info.crowded_out, info.unwritable), (0, 5), "{mood:?}: more have no room");
+        assert!(info.holds_up_changes, "{mood:?}");
         fake.set(Mood::Works);
         until("the log works again", || log.info().works && log.info().waiting == 0);
         change(&log).await.expect("it works again");
@@ -200,6 +202,29 @@ async fn room_is_bounded_and_given_back() {
     log.close();
     assert_eq!(fake.lines().len(), LINES_MAX + 1);
     assert!(!log.reserve_now(), "a closed log takes nothing");
+}
+
+#[test]
+fn a_flood_is_told_from_a_log_that_cannot_be_written() {
+    // Nobody takes anything out of it, and nothing has failed.
+    let queue = Queue::new();
+    while queue.room_now(Sort::Spare) {}
+    queue.lose();
+    assert!(!queue.holds_up_changes(), "what changes nothing takes no room from what does");
+    queue.begin();
+    queue.end(false);
+    queue.lose();
+    queue.lose();
+    let counts = |queue: &Queue| {
+        let counts = [&queue.counts.crowded_out, &queue.counts.unwritable];
+        counts.map(|count| count.load(Ordering::Relaxed))
+    };
+    assert_eq!(counts(&queue), [1, 2]);
+    assert!(queue.holds_up_changes());
+    queue.end(true);
+    assert!(!queue.holds_up_changes());
+    while queue.room_now(Sort::Promised) {}
+    assert!(queue.holds_up_changes(), "there is no room");
 }
 
 #[tokio::test]

@@ -75,12 +75,14 @@ impl Text {
         self.line(format_args!("# TYPE {short} {}", kind.as_str()));
     }
 
-    pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) {
+    /// A counter without labels.
+    pub fn counter(&mut self, name: &str, help: &str, value: u64) {
         self.family(name, Kind::Counter, help);
         self.sample(name, &[], value);
     }
 
-    pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+    /// A gauge without labels.
+    pub fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, Kind::Gauge, help);
         self.sample(name, &[], value);
     }

@@ -45,6 +45,14 @@ impl Audited {
         self.server.send(method, path, &headers, body.to_owned()).await
     }
 
+    /// A number of the page of metrics.
+    async fn number(&self, series: &str) -> u64 {
+        let page = self.send("metrics", "root", ("GET", "/metrics", "")).await.expect(200).text();
+        let samples = page.lines().filter_map(|line| line.rsplit_once(' '));
+        let (_, value) = samples.into_iter().find(|it| it.0 == series).expect(series);
+        value.parse().expect("a number")
+    }
+
     /// All records, once the server has ended.
     async fn records(&mut self) -> Vec<Value> {
         assert!(self.server.stop().await.success());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::log::{Log, check_numbers, find, lines, with_older};
-use super::{SPEC, audited};
+use super::{Audited, SPEC, audited};
 use crate::harness::http::Client;
 use crate::harness::server::{Launch, devices};
 use crate::harness::within;
@@ -47,11 +47,17 @@ async fn nothing_changes_while_it_cannot_be_recorded() {
     let after = audited.send("read", "alice", ("GET", device, "")).await.expect(200).json();
     assert_eq!(before, after, "nothing was written");
     audited.send("none", "alice", ("GET", "/devices/new", "")).await.expect(404);
+    assert_eq!(audited.number("pintle_audit_room_refused").await, 1);
+    assert!(audited.number("pintle_audit_refused_writes_total").await >= 4);
+    assert!(audited.number("pintle_audit_records_waiting").await >= 4);
+    flood_with_strangers(&audited).await;
     std::fs::rename(&away, audited.directory.path()).expect("it can be moved back");
     let retried = async {
         while audited.send("last", "alice", ("PUT", device, &spec(1_000))).await.status == 503 {}
     };
     within("the log works again", retried).await;
+    assert_eq!(audited.number("pintle_audit_room_refused").await, 0);
+    let lost = audited.number(UNWRITABLE).await;
     let records = audited.records().await;
     for (id, outcome) in [
         ("first", "changed"),
@@ -63,6 +69,22 @@ async fn nothing_changes_while_it_cannot_be_recorded() {
         let mut of_it = records.iter().filter(|record| record["id"] == id);
         assert!(of_it.any(|record| record["outcome"] == outcome), "{id}: {records:#?}");
     }
+    let told = records.iter().filter_map(|record| record["records"].as_u64()).sum::<u64>();
+    assert_eq!(told, lost, "what was lost is told in the log as well");
+}
+
+const UNWRITABLE: &str = "pintle_audit_records_lost_total{reason=\"unwritable\"}";
+
+/// Nobody is let in, and each of them is to be recorded, until there is no more room for that.
+async fn flood_with_strangers(audited: &Audited) {
+    let flood = async {
+        while audited.number(UNWRITABLE).await == 0 {
+            for _ in 0..500 {
+                audited.send("flood", "", ("GET", "/devices/dev-123", "")).await.expect(401);
+            }
+        }
+    };
+    within("records are lost", flood).await;
 }
 
 #[tokio::test]
