@@ -130,15 +130,28 @@ async fn greet(
     let _unsupported = stream.set_nodelay(true);
     let peer = stream.peer_addr().ok();
     let Some(tls) = tls else {
-        return converse(stream, door, limits, Connection { peer, certificates: None }, closing)
-            .await;
+        return converse(
+            stream,
+            door,
+            limits,
+            Connection { peer, ..Connection::default() },
+            closing,
+        )
+        .await;
     };
     let greeted = tokio::select! {
         greeted = tls.accept(stream) => greeted,
         () = closed(&mut closing) => return,
     };
     let Some(Greeted { stream, certificates }) = greeted else { return open.handshake_failed() };
-    Box::pin(converse(stream, door, limits, Connection { peer, certificates }, closing)).await;
+    Box::pin(converse(
+        stream,
+        door,
+        limits,
+        Connection { peer, certificates, user: None },
+        closing,
+    ))
+    .await;
 }
 
 /// One connection, from its first request to its last.

@@ -99,9 +99,15 @@ impl Authenticators {
     }
 
     /// Finds out who sent a request. A certificate that proves something wins over a token, as
-    /// upstream, where the first authenticator that knows the caller does.
+    /// upstream, where the first authenticator that knows the caller does. Whom the program itself
+    /// vouches for shows nothing.
     pub async fn identify(&self, request: &Parts) -> Result<Caller, Unauthenticated> {
-        let by_certificate = self.holder_of_certificate(request);
+        let connection = request.extensions.get::<Connection>();
+        if let Some(user) = connection.and_then(|connection| connection.user.as_ref()) {
+            return Ok(Caller::vouched(Arc::clone(user)));
+        }
+        let by_certificate =
+            connection.and_then(|connection| self.holder_of_certificate(connection));
         if let Some(Ok(caller)) = by_certificate {
             return Ok(caller);
         }
@@ -118,9 +124,11 @@ impl Authenticators {
 }
 
 impl Authenticators {
-    fn holder_of_certificate(&self, request: &Parts) -> Option<Result<Caller, CertificateError>> {
+    fn holder_of_certificate(
+        &self,
+        connection: &Connection,
+    ) -> Option<Result<Caller, CertificateError>> {
         let trust = self.certificates.as_ref()?;
-        let connection = request.extensions.get::<Connection>()?;
         let shown = connection.certificates.as_ref()?;
         Some(trust.caller(shown, SystemTime::now()))
     }
@@ -191,5 +199,18 @@ mod tests {
             let found = identify(authenticators, values).await;
             assert_eq!(found, expected, "{values:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_program_vouches_for_its_own_calls() {
+        let tokens = StaticTokens::parse("s3cret-s3cret,alice,1").unwrap();
+        let tokens = Authenticators::none().with_tokens(Arc::new(TokenFile::new(tokens)));
+        let controller = Arc::new(pintle_authz::User::authenticated("controller", None, []));
+        let mut request = http::Request::new(());
+        let facts = Connection { user: Some(Arc::clone(&controller)), ..Connection::default() };
+        request.extensions_mut().insert(facts);
+        let caller = tokens.identify(&request.into_parts().0).await.unwrap();
+        assert_eq!(caller.user, controller);
+        assert_eq!(caller.credential.kind.as_str(), "program");
     }
 }

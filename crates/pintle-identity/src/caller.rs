@@ -37,6 +37,8 @@ pub enum CredentialKind {
     Jwt,
     /// A client certificate.
     Certificate,
+    /// The word of the program that the server is a part of.
+    Program,
 }
 
 impl CredentialKind {
@@ -47,6 +49,7 @@ impl CredentialKind {
             Self::Token => "token",
             Self::Jwt => "jwt",
             Self::Certificate => "certificate",
+            Self::Program => "program",
         }
     }
 }
@@ -64,6 +67,14 @@ impl Caller {
     pub fn anonymous() -> Self {
         let credential = Credential { kind: CredentialKind::None, expires: None, life: None };
         Self { user: Arc::new(User::anonymous()), credential }
+    }
+
+    /// Somebody whom the program itself vouches for.
+    pub(crate) fn vouched(user: Arc<User>) -> Self {
+        Self {
+            user,
+            credential: Credential { kind: CredentialKind::Program, expires: None, life: None },
+        }
     }
 
     /// Completes when this caller would not be known by the same credential any more. It is for

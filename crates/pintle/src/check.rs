@@ -67,7 +67,7 @@ async fn check_files(config: &ServeConfig) -> Result<usize, ServeError> {
     let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
     let mode = authorization::foresee(config, &manifests, data_dir)?.mode;
     let store = Arc::new(MemoryStore::new(HistoryLimits::default()));
-    let engine = serve::start_engine(config, store, RuleSource { mode, policies }).await?;
+    let engine = serve::start_engine(config, store, RuleSource { mode, policies }, None).await?;
     let applied = apply(&engine, &manifests).await;
     engine.close().await.map_err(ServeError::Engine)?;
     applied?;

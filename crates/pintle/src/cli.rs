@@ -76,6 +76,17 @@ pub fn parse(
     })
 }
 
+/// Reads the command line of a program that does nothing but serve: the options of `pintle serve`.
+pub fn parse_settings(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: &Environment<'_>,
+) -> Result<ServeConfig, CliError> {
+    let command = clap::Command::new("server").after_help(SETTINGS_HELP);
+    let command = <ServeConfig as clap::Args>::augment_args(command);
+    let matches = command.mut_args(config::with_variable).try_get_matches_from(arguments)?;
+    config::resolve(&matches, environment)
+}
+
 fn settings(
     matches: &ArgMatches,
     environment: &Environment<'_>,
@@ -114,7 +125,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Load kinds and objects from files, then serve them until SIGTERM or SIGINT
-    #[command(after_help = SETTINGS_HELP)]
+    #[command(after_help = format!("{SETTINGS_HELP}\n\n{SERVE_EXAMPLES}"))]
     Serve(Box<ServeConfig>),
     /// Make a bearer token that nobody can guess, as a line of the token file
     Token(TokenArgs),
@@ -153,8 +164,9 @@ Every option but --config is also a key of the settings file (history-age: 10m),
 is an environment variable (PINTLE_HISTORY_AGE=10m). An option wins over the environment, the
 environment over the file. Relative names in the settings file start at its own directory.
 PINTLE_POLICY takes several files, separated as in PATH. A variable that is set to nothing counts
-as not set.
+as not set.";
 
+const SERVE_EXAMPLES: &str = "\
 Examples:
   pintle serve examples/devices
   pintle serve examples/devices --policy examples/devices/policy.yaml --tokens examples/devices/tokens.csv

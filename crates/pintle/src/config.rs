@@ -118,6 +118,13 @@ pub struct ServeConfig {
     pub audit: AuditConfig,
 }
 
+impl Default for ServeConfig {
+    /// As if nothing was said anywhere.
+    fn default() -> Self {
+        layers::defaults()
+    }
+}
+
 /// Where objects live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum StoreChoice {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use pintle::check::{self, CheckError};
 use pintle::cli::{self, CliError, Command};
-use pintle::{audit, auth, backup, logging, serve, token};
+use pintle::{audit, auth, backup, complain, logging, serve, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -102,14 +102,4 @@ fn finish<E: std::error::Error>(result: Result<(), E>) -> ExitCode {
 fn say(text: &str) {
     // A reader that has gone needs no message.
     drop(writeln!(std::io::stdout(), "{text}"));
-}
-
-fn complain(error: &dyn std::error::Error) {
-    let mut text = format!("error: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}\n  because: {cause}");
-        source = cause.source();
-    }
-    drop(writeln!(std::io::stderr(), "{text}"));
 }

@@ -38,7 +38,7 @@ pub struct Place {
     pub file: PathBuf,
     /// Which document of the file, from 1; empty ones do not count.
     pub document: usize,
-    /// The line where the document begins, from 1.
+    /// The line where the document begins, from 1; 0 when it is in no file.
     pub line: u64,
     /// Which item, from 1, when the document is a `List`.
     pub item: Option<usize>,
@@ -47,7 +47,10 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, document, line, item } = self;
-        write!(f, "{}, document {document} (line {line})", file.display())?;
+        write!(f, "{}, document {document}", file.display())?;
+        if *line > 0 {
+            write!(f, " (line {line})")?;
+        }
         item.map_or(Ok(()), |item| write!(f, ", item {item}"))
     }
 }
@@ -176,8 +179,7 @@ fn load_here(paths: &[PathBuf], limits: &ManifestLimits) -> Result<Manifests, Ma
             found.take(place, value, source.named)?;
         }
     }
-    // A stable sort: within a rank the order of the files stays.
-    found.manifests.sort_by_key(|manifest| rank(&manifest.value));
+    found.sort();
     Ok(found)
 }
 
@@ -236,6 +238,21 @@ fn options(limits: &ManifestLimits) -> Options {
 }
 
 impl Manifests {
+    /// Adds what a program declares besides its files.
+    pub(crate) fn add(&mut self, documents: Vec<Value>) -> Result<(), ManifestError> {
+        for (index, value) in documents.into_iter().enumerate() {
+            let file = PathBuf::from("declared by the program");
+            self.take(Place { file, document: index + 1, line: 0, item: None }, value, true)?;
+        }
+        self.sort();
+        Ok(())
+    }
+
+    /// A stable sort: within a rank the order of the files stays.
+    fn sort(&mut self) {
+        self.manifests.sort_by_key(|manifest| rank(&manifest.value));
+    }
+
     /// Takes one document. What is no object at all is passed over, unless its file was `named`.
     fn take(&mut self, place: Place, value: Value, named: bool) -> Result<(), ManifestError> {
         match identity(&value) {

@@ -1,34 +1,26 @@
-//! `pintle serve`: puts the parts together, and takes them apart again.
+//! `pintle serve`: a [`Server`] that goes by its settings alone, and what each part is opened with.
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use pintle_engine::{Engine, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy};
-use pintle_events::Bus;
-use pintle_http::{Doors, Entrance, Metrics, ServerLimits};
-use pintle_model::Revision;
-use pintle_rest::{RestDoor, RestSettings};
+use pintle_engine::{Engine, Hook, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy};
 use pintle_store::{HistoryLimits, MemoryStore, Store};
 use pintle_store_sqlite::{OpenError, SqliteStore};
 use tokio::net::TcpListener;
 
-use crate::apply::{Applied, ApplyError, apply};
-use crate::audit::{Audit, AuditError};
-use crate::authorization::{self, AuthorizationError};
-use crate::banner::Banner;
+use crate::Server;
+use crate::apply::ApplyError;
+use crate::audit::AuditError;
+use crate::authorization::AuthorizationError;
 use crate::config::{ServeConfig, StoreChoice};
-use crate::deliveries::{Deliveries, DeliveryError};
-use crate::identity::{Identity, IdentityError};
-use crate::manifests::{self, Manifest, ManifestError, ManifestLimits};
-use crate::observe;
-use crate::policies::{Policies, PolicyFileError};
-use crate::service_manager::{ServiceManager, State};
-use crate::signals::Signals;
-use crate::tls::{ServerTls, TlsError};
+use crate::deliveries::DeliveryError;
+use crate::identity::IdentityError;
+use crate::manifests::ManifestError;
+use crate::policies::PolicyFileError;
+use crate::tls::TlsError;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +28,9 @@ pub enum ServeError {
     /// A file with kinds or objects cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// A kind or an object of the program cannot be written down.
+    #[error("a kind or an object that the program gives is no JSON: {0}")]
+    Document(#[from] serde_json::Error),
     /// A document in such a file cannot be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -96,6 +91,7 @@ impl ServeError {
         match self {
             Self::Engine(_) | Self::Signals(_) => 1,
             Self::Manifest(_)
+            | Self::Document(_)
             | Self::Apply(_)
             | Self::Policy(_)
             | Self::Identity(_)
@@ -111,119 +107,12 @@ impl ServeError {
     }
 }
 
-/// A start waits so long for the consequences of what it applied.
-const CALM_MAX: Duration = Duration::from_secs(5);
-
 /// Serves until SIGTERM or SIGINT. What there is to know at the start is written to `out`.
 pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), ServeError> {
-    let manifests = manifests::load(&config.paths, &ManifestLimits::default())?;
-    for place in &manifests.skipped {
-        tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
-    }
-    let identity = Identity::load(config).await?;
-    let tls = ServerTls::load(config)?;
-    check_reach(config, identity.asks(), tls.is_some())?;
-    let policies = Policies::load(&config.policy)?;
-    let audit = Audit::open(&config.audit)?;
-    let store = open_store(config)?;
-    let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
-    let deliveries = Deliveries::load(config, data_dir)?;
-    let has_objects = store.info().newest > Revision::ZERO;
-    let decided = authorization::decide(config, &manifests.manifests, data_dir, has_objects)?;
-    let mode = decided.mode;
-    let listener = listen(config.listen).await?;
-    let address = listener.local_addr().unwrap_or(config.listen);
-    let engine =
-        start_engine(config, store, RuleSource { mode, policies: policies.read().to_vec() })
-            .await?;
-    if let Some(audit) = &audit {
-        audit.start(engine.newest());
-    }
-    apply_files(&engine, &manifests.manifests).await?;
-    // Then what is served is established, and the first version that a client sees is not just
-    // about to change. Whatever takes longer goes on beside the requests.
-    drop(tokio::time::timeout(CALM_MAX, engine.calm()).await);
-    let banner = Banner {
-        address,
-        catalog: &engine.catalog(),
-        mode,
-        remembered: decided.remembered,
-        has_tokens: identity.asks(),
-        tls: tls.as_ref(),
-        data: data_in_words(config),
-        sample: sample(&engine, &manifests.manifests),
-    };
+    let server = Server::builder().settings(config.clone()).start().await?;
     // A reader that has gone stops nothing.
-    drop(write!(out, "{}", banner.text()).and_then(|()| out.flush()));
-    let authentication = identity.authenticators(mode);
-    let mut following = identity.follow();
-    following.spawn(policies.follow(Arc::clone(&engine)));
-    let encrypted = tls.as_ref().map(|tls| tls.tls.clone());
-    if let Some(tls) = tls {
-        tls.follow(&mut following);
-    }
-    let bus = Bus::new(Arc::clone(&engine), config.events.names());
-    let deliveries = deliveries.start(&engine, &bus);
-    let (observers, metrics) =
-        observe::observers(config.operation.metrics, deliveries.numbers(), audit.as_ref());
-    let connections = metrics.as_ref().map(|it| it.connections()).unwrap_or_default();
-    let body_bytes_max = config.body_bytes_max;
-    let entrance = Entrance { authentication, observers, body_bytes_max, ..Entrance::default() };
-    let doors = doors(config, &engine, bus, entrance, metrics);
-    let signals = Signals::new().map_err(ServeError::Signals)?;
-    let manager = ServiceManager::of_this_process();
-    manager.tell(State::Ready);
-    let stop = go_when_asked(signals, config.operation.shutdown_delay, manager, &engine);
-    let serving = pintle_http::serve(
-        listener,
-        doors,
-        ServerLimits::default(),
-        encrypted,
-        connections,
-        engine.closing(),
-    );
-    tokio::join!(serving, stop);
-    deliveries.ended().await;
-    close(&engine, audit).await
-}
-
-/// Ends the engine, and then the log of what was done with it.
-async fn close(engine: &Engine, audit: Option<Audit>) -> Result<(), ServeError> {
-    let closed = engine.close().await.map_err(ServeError::Engine);
-    if let Some(audit) = audit {
-        audit.close().await;
-    }
-    closed
-}
-
-/// Applies what the files declare, and says what came of it.
-async fn apply_files(engine: &Engine, manifests: &[Manifest]) -> Result<(), ServeError> {
-    let Applied { created, updated, kept, left_out } = apply(engine, manifests).await?;
-    if !manifests.is_empty() {
-        tracing::info!(
-            created,
-            updated,
-            kept,
-            left_out,
-            "files applied (objects that exist already are kept as they are)"
-        );
-    }
-    Ok(())
-}
-
-/// Ends the watches, and with that the serving, when a signal has come and the delay is over.
-async fn go_when_asked(
-    mut signals: Signals,
-    delay: Duration,
-    manager: ServiceManager,
-    engine: &Engine,
-) {
-    signals.wait().await;
-    manager.tell(State::Stopping);
-    engine.announce_end();
-    signals.linger(delay).await;
-    tracing::info!("going down: finishing what is in progress");
-    engine.end_watches();
+    drop(write!(out, "{}", server.greeting()).and_then(|()| out.flush()));
+    server.run().await
 }
 
 /// Who can reach the server from elsewhere must be known, and had better be alone with it.
@@ -245,32 +134,17 @@ pub(crate) fn check_reach(
     Ok(())
 }
 
-/// The doors of this server, behind one address.
-fn doors(
-    config: &ServeConfig,
-    engine: &Arc<Engine>,
-    bus: Arc<Bus>,
-    entrance: Entrance,
-    metrics: Option<Arc<Metrics>>,
-) -> Arc<Doors> {
-    let settings = RestSettings {
-        entrance,
-        require_status_precondition: config.require_status_precondition,
-        metrics,
-    };
-    Arc::new(Doors::new(RestDoor::new(Arc::clone(engine), bus, settings)))
-}
-
 pub(crate) async fn start_engine(
     config: &ServeConfig,
     store: Arc<dyn Store>,
     rules: RuleSource,
+    hook: Option<Arc<dyn Hook>>,
 ) -> Result<Arc<Engine>, ServeError> {
     let limits = Limits { object_bytes_max: config.body_bytes_max, ..Limits::default() };
     let setup = Setup {
         store,
         rules,
-        hook: None,
+        hook,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         limits,
@@ -278,7 +152,7 @@ pub(crate) async fn start_engine(
     Engine::start(setup).await.map_err(ServeError::Engine)
 }
 
-fn open_store(config: &ServeConfig) -> Result<Arc<dyn Store>, ServeError> {
+pub(crate) fn open_store(config: &ServeConfig) -> Result<Arc<dyn Store>, ServeError> {
     let limits = HistoryLimits {
         age: config.history_age,
         bytes_max: config.history_bytes_max,
@@ -299,32 +173,6 @@ fn open_store(config: &ServeConfig) -> Result<Arc<dyn Store>, ServeError> {
     }
 }
 
-fn data_in_words(config: &ServeConfig) -> String {
-    match config.store {
-        StoreChoice::Memory => "in memory only: everything is forgotten at the end".to_owned(),
-        StoreChoice::Sqlite => {
-            let file = config.data_dir.join("pintle.db");
-            format!("{} (SQLite; what is acknowledged is on disk)", file.display())
-        }
-    }
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
-}
-
-/// The path of an object to try things on: the first one from the files that is not of a core kind.
-fn sample(engine: &Engine, manifests: &[Manifest]) -> Option<String> {
-    let catalog = engine.catalog();
-    manifests.iter().find_map(|manifest| {
-        let text = |pointer| manifest.value.pointer(pointer).and_then(serde_json::Value::as_str);
-        let resource = catalog.resource_of(text("/apiVersion")?, text("/kind")?)?;
-        let served = catalog.get(&resource).filter(|served| !served.definition.core)?;
-        let namespace = text("/metadata/namespace").is_none_or(|it| it == "default");
-        let alone = catalog.by_plural(&served.definition.kind.plural).count() == 1;
-        let plural =
-            if alone { served.definition.kind.plural.to_string() } else { resource.to_string() };
-        let name = text("/metadata/name").filter(|_| namespace)?;
-        Some(format!("/{plural}/{name}"))
-    })
 }

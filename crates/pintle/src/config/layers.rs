@@ -51,6 +51,14 @@ pub(crate) fn resolve(
     Ok(ServeConfig::from_arg_matches(&matches)?)
 }
 
+/// What holds when no layer says anything.
+pub(super) fn defaults() -> ServeConfig {
+    let nothing: [OsString; 0] = [];
+    let matches = grammar().try_get_matches_from(nothing);
+    let matches = matches.expect("every setting has a default or may be left out");
+    ServeConfig::from_arg_matches(&matches).expect("the defaults are values")
+}
+
 /// Adds to the help of an option which variable can stand for it.
 pub(crate) fn with_variable(option: Arg) -> Arg {
     match (option.get_long(), option.get_help()) {

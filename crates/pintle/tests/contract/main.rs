@@ -13,6 +13,7 @@ mod endpoint;
 mod audit;
 mod backup;
 mod crash;
+mod embedded;
 mod events;
 mod guide;
 mod identity;

@@ -1,0 +1,350 @@
+//! [`Server`]: puts the parts together, and takes them apart again. `pintle serve` is one, and so
+//! is every Rust program that serves kinds of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pintle_authz::User;
+use pintle_engine::{AccessMode, Engine, Hook, RuleSource};
+use pintle_events::{Bus, Cursor, InvalidPattern, Pattern, Subscription};
+use pintle_http::{Door, Doors, Entrance, Metrics, ServerLimits, Subject, answer};
+use pintle_model::{GroupResource, Revision};
+use pintle_rest::{RestDoor, RestSettings};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::apply::{Applied, apply};
+use crate::audit::Audit;
+use crate::authorization;
+use crate::banner::Banner;
+use crate::config::{ServeConfig, StoreChoice};
+use crate::deliveries::{Deliveries, Running};
+use crate::identity::Identity;
+use crate::in_process::InProcess;
+use crate::manifests::{self, Manifest, ManifestLimits, Manifests};
+use crate::observe;
+use crate::policies::Policies;
+use crate::serve::{ServeError, check_reach, listen, open_store, start_engine};
+use crate::service_manager::{ServiceManager, State};
+use crate::signals::Signals;
+use crate::tls::ServerTls;
+
+/// A start waits so long for the consequences of what it applied.
+const CALM_MAX: Duration = Duration::from_secs(5);
+
+/// What a server is made from. Everything has a default: that of `pintle serve`.
+#[derive(Debug, Default)]
+#[must_use = "nothing happens before `start`"]
+pub struct Builder {
+    settings: ServeConfig,
+    documents: Vec<Result<Value, serde_json::Error>>,
+    hook: Option<Arc<dyn Hook>>,
+}
+
+impl Builder {
+    /// Goes by these settings, and serves what their files hold.
+    pub fn settings(self, settings: ServeConfig) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// Keeps everything in memory, and listens on a free port of this machine: for tests.
+    pub fn in_memory(mut self) -> Self {
+        self.settings.store = StoreChoice::Memory;
+        self.settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        self
+    }
+
+    /// Serves a kind: whatever is written as a `CustomResourceDefinition` of
+    /// `apiextensions.k8s.io/v1`, such as `Device::crd()` of kube-rs.
+    ///
+    /// It is treated as if it stood in a file: a definition that is different from the last start
+    /// takes the place of the one that is stored, and one that cannot be used stops the start.
+    pub fn kind(self, definition: impl Serialize) -> Self {
+        self.object(definition)
+    }
+
+    /// Serves several kinds.
+    pub fn kinds<T: Serialize>(self, definitions: impl IntoIterator<Item = T>) -> Self {
+        definitions.into_iter().fold(self, Self::object)
+    }
+
+    /// Makes an object, unless it is there. Rules follow what the program says, as kinds do.
+    pub fn object(mut self, object: impl Serialize) -> Self {
+        self.documents.push(serde_json::to_value(object));
+        self
+    }
+
+    /// Asks the program about whatever the rules allow.
+    pub fn hook(self, hook: impl Hook + 'static) -> Self {
+        Self { hook: Some(Arc::new(hook)), ..self }
+    }
+
+    /// Starts the server: when this returns, it answers. It has to be called on a runtime of tokio.
+    pub async fn start(self) -> Result<Server, ServeError> {
+        let Self { settings: config, documents, hook } = self;
+        let manifests = load(&config, documents)?;
+        for place in &manifests.skipped {
+            tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
+        }
+        let identity = Identity::load(&config).await?;
+        let tls = ServerTls::load(&config)?;
+        check_reach(&config, identity.asks(), tls.is_some())?;
+        let policies = Policies::load(&config.policy)?;
+        let audit = Audit::open(&config.audit)?;
+        let store = open_store(&config)?;
+        let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
+        let deliveries = Deliveries::load(&config, data_dir)?;
+        let has_objects = store.info().newest > Revision::ZERO;
+        let decided = authorization::decide(&config, &manifests.manifests, data_dir, has_objects)?;
+        let mode = decided.mode;
+        let listener = listen(config.listen).await?;
+        let address = listener.local_addr().unwrap_or(config.listen);
+        let rules = RuleSource { mode, policies: policies.read().to_vec() };
+        let engine = start_engine(&config, store, rules, hook).await?;
+        if let Some(audit) = &audit {
+            audit.start(engine.newest());
+        }
+        apply_all(&engine, &manifests.manifests).await?;
+        // Then what is served is established, and the first version that a client sees is not just
+        // about to change. Whatever takes longer goes on beside the requests.
+        drop(tokio::time::timeout(CALM_MAX, engine.calm()).await);
+        let banner = Banner {
+            address,
+            catalog: &engine.catalog(),
+            mode,
+            remembered: decided.remembered,
+            has_tokens: identity.asks(),
+            tls: tls.as_ref(),
+            data: data_in_words(&config),
+            sample: sample(&engine, &manifests.manifests),
+        };
+        let greeting = banner.text();
+        let parts =
+            Parts { config, identity, policies, tls, deliveries, audit, engine, mode, greeting };
+        Ok(parts.serve(listener, address))
+    }
+}
+
+/// What was opened, and does not answer yet.
+#[derive(Debug)]
+struct Parts {
+    config: ServeConfig,
+    identity: Identity,
+    policies: Policies,
+    tls: Option<ServerTls>,
+    deliveries: Deliveries,
+    audit: Option<Audit>,
+    engine: Arc<Engine>,
+    mode: AccessMode,
+    greeting: String,
+}
+
+impl Parts {
+    fn serve(self, listener: TcpListener, address: SocketAddr) -> Server {
+        let Self { config, identity, policies, tls, deliveries, audit, engine, mode, greeting } =
+            self;
+        let authentication = identity.authenticators(mode);
+        let mut following = identity.follow();
+        following.spawn(policies.follow(Arc::clone(&engine)));
+        let encrypted = tls.as_ref().map(|tls| tls.tls.clone());
+        if let Some(tls) = tls {
+            tls.follow(&mut following);
+        }
+        let bus = Bus::new(Arc::clone(&engine), config.events.names());
+        let deliveries = deliveries.start(&engine, &bus);
+        let (observers, metrics) =
+            observe::observers(config.operation.metrics, deliveries.numbers(), audit.as_ref());
+        let connections = metrics.as_ref().map(|it| it.connections()).unwrap_or_default();
+        let body_bytes_max = config.body_bytes_max;
+        let entrance =
+            Entrance { authentication, observers, body_bytes_max, ..Entrance::default() };
+        let doors = doors(&config, &engine, Arc::clone(&bus), entrance, metrics);
+        let mut serving = JoinSet::new();
+        serving.spawn(pintle_http::serve(
+            listener,
+            Arc::clone(&doors) as Arc<dyn Door>,
+            ServerLimits::default(),
+            encrypted,
+            connections,
+            engine.closing(),
+        ));
+        Server {
+            engine,
+            bus,
+            doors,
+            address,
+            greeting,
+            body_bytes_max,
+            shutdown_delay: config.operation.shutdown_delay,
+            deliveries,
+            audit,
+            serving,
+            _following: following,
+        }
+    }
+}
+
+/// A server that runs. One that is dropped stops answering at once; [`Server::stop`] lets what is
+/// in progress finish.
+#[derive(Debug)]
+pub struct Server {
+    engine: Arc<Engine>,
+    bus: Arc<Bus>,
+    doors: Arc<Doors>,
+    address: SocketAddr,
+    greeting: String,
+    body_bytes_max: usize,
+    shutdown_delay: Duration,
+    deliveries: Running,
+    audit: Option<Audit>,
+    serving: JoinSet<()>,
+    _following: JoinSet<()>,
+}
+
+impl Server {
+    /// A server with the settings of `pintle serve` and no kinds of its own.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What there is to tell people at the start: where it listens, what it serves, what to try.
+    pub fn greeting(&self) -> &str {
+        &self.greeting
+    }
+
+    /// Its lifecycle events.
+    pub const fn bus(&self) -> &Arc<Bus> {
+        &self.bus
+    }
+
+    /// Subscribes to the events whose types a pattern matches (`*` is one segment between dots,
+    /// `**` any number of them), from a place that was told before, or from now.
+    pub async fn subscribe(
+        &self,
+        types: &str,
+        from: Option<Cursor>,
+    ) -> Result<Subscription, SubscribeError> {
+        let opened = self.bus.subscribe(Pattern::parse(types)?, from).await;
+        let subject = Subject { resource: GroupResource::new("", "events"), name: String::new() };
+        opened.map_err(|refusal| SubscribeError::Refused(answer(&refusal, &subject).message))
+    }
+
+    /// What this user would be answered over a connection, without one. The program says who it
+    /// is; what such a user may do is asked of the rules, as always.
+    pub fn in_process(&self, user: User) -> InProcess {
+        InProcess::new(Arc::clone(&self.doors) as Arc<dyn Door>, user, self.body_bytes_max)
+    }
+
+    /// Serves until SIGTERM or SIGINT, and stops.
+    pub async fn run(self) -> Result<(), ServeError> {
+        let mut signals = Signals::new().map_err(ServeError::Signals)?;
+        let manager = ServiceManager::of_this_process();
+        manager.tell(State::Ready);
+        signals.wait().await;
+        manager.tell(State::Stopping);
+        self.engine.announce_end();
+        signals.linger(self.shutdown_delay).await;
+        tracing::info!("going down: finishing what is in progress");
+        self.stop().await
+    }
+
+    /// Stops: nothing new is accepted, watches end, requests in progress finish, and what was
+    /// acknowledged is on disk.
+    pub async fn stop(mut self) -> Result<(), ServeError> {
+        self.engine.end_watches();
+        while self.serving.join_next().await.is_some() {}
+        self.deliveries.ended().await;
+        let closed = self.engine.close().await.map_err(ServeError::Engine);
+        if let Some(audit) = self.audit {
+            audit.close().await;
+        }
+        closed
+    }
+}
+
+/// Why there is no subscription.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    /// The pattern is none.
+    #[error(transparent)]
+    Pattern(#[from] InvalidPattern),
+    /// History does not go back to that place, or the server is going down.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What files and program declare, in the order to apply it.
+fn load(
+    config: &ServeConfig,
+    documents: Vec<Result<Value, serde_json::Error>>,
+) -> Result<Manifests, ServeError> {
+    let mut manifests = manifests::load(&config.paths, &ManifestLimits::default())?;
+    let documents: Vec<Value> = documents.into_iter().collect::<Result<_, _>>()?;
+    manifests.add(documents)?;
+    Ok(manifests)
+}
+
+/// Applies what is declared, and says what came of it.
+async fn apply_all(engine: &Engine, manifests: &[Manifest]) -> Result<(), ServeError> {
+    let Applied { created, updated, kept, left_out } = apply(engine, manifests).await?;
+    if !manifests.is_empty() {
+        tracing::info!(
+            created,
+            updated,
+            kept,
+            left_out,
+            "files applied (objects that exist already are kept as they are)"
+        );
+    }
+    Ok(())
+}
+
+/// The doors of this server, behind one address.
+fn doors(
+    config: &ServeConfig,
+    engine: &Arc<Engine>,
+    bus: Arc<Bus>,
+    entrance: Entrance,
+    metrics: Option<Arc<Metrics>>,
+) -> Arc<Doors> {
+    let settings = RestSettings {
+        entrance,
+        require_status_precondition: config.require_status_precondition,
+        metrics,
+    };
+    Arc::new(Doors::new(RestDoor::new(Arc::clone(engine), bus, settings)))
+}
+
+fn data_in_words(config: &ServeConfig) -> String {
+    match config.store {
+        StoreChoice::Memory => "in memory only: everything is forgotten at the end".to_owned(),
+        StoreChoice::Sqlite => {
+            let file = config.data_dir.join("pintle.db");
+            format!("{} (SQLite; what is acknowledged is on disk)", file.display())
+        }
+    }
+}
+
+/// The path of an object to try things on: the first one from the files that is not of a core kind.
+fn sample(engine: &Engine, manifests: &[Manifest]) -> Option<String> {
+    let catalog = engine.catalog();
+    manifests.iter().find_map(|manifest| {
+        let text = |pointer| manifest.value.pointer(pointer).and_then(Value::as_str);
+        let resource = catalog.resource_of(text("/apiVersion")?, text("/kind")?)?;
+        let served = catalog.get(&resource).filter(|served| !served.definition.core)?;
+        let namespace = text("/metadata/namespace").is_none_or(|it| it == "default");
+        let alone = catalog.by_plural(&served.definition.kind.plural).count() == 1;
+        let plural =
+            if alone { served.definition.kind.plural.to_string() } else { resource.to_string() };
+        let name = text("/metadata/name").filter(|_| namespace)?;
+        Some(format!("/{plural}/{name}"))
+    })
+}
