@@ -1,7 +1,7 @@
 //! Kinds as Rust types, for whoever serves, calls or looks after them.
 //!
-//! A kind is any type that serde reads and writes as an object with `metadata`, most simply one with
-//! `#[derive(kube::CustomResource)]`. [`kind!`](crate::kind!) says what it is called;
+//! A kind is any type that serde reads and writes as an object with `metadata`, most simply one
+//! with `#[derive(kube::CustomResource)]`. [`kind!`](crate::kind!) says what it is called;
 //! [`Conditions`] is the type of its `status.conditions`; [`report`] decides what becomes of a
 //! status when somebody else wrote the object meanwhile.
 //!

@@ -129,8 +129,8 @@ proptest! {
     #[test]
     fn whatever_is_written_rests_on_what_was_seen(before in flat(), wanted in flat(), current in flat()) {
         let touches = |leaf: &(u8, u8)| before.get(leaf) != wanted.get(leaf);
-        let leaves = (0..3).flat_map(|outer| (0..3).map(move |inner| (outer, inner)));
-        let stale = leaves.clone().any(|leaf| !touches(&leaf) && before.get(&leaf) != current.get(&leaf));
+        let mut leaves = (0..3).flat_map(|outer| (0..3).map(move |inner| (outer, inner)));
+        let stale = leaves.any(|leaf| !touches(&leaf) && before.get(&leaf) != current.get(&leaf));
         let (b, w, c) = (nested(&before), nested(&wanted), nested(&current));
         match settle(seen(&b), &w, seen(&c)) {
             Settled::Stale(_) => prop_assert!(stale),

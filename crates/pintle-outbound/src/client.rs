@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::USER_AGENT;
 use http::{HeaderValue, Request, Response};
+use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -139,6 +140,18 @@ impl Client {
         // The answer is there already: how its body ends makes no difference to it.
         drop(timeout_at(until, Limited::new(body, DISCARD_BYTES_MAX).collect()).await);
         Ok(Response::from_parts(head, ()))
+    }
+
+    /// Sends, and takes the answer piece by piece, for as long as it goes on. Its head has to come
+    /// within the time that a whole answer has; whoever reads the pieces bounds the rest.
+    pub async fn open(
+        &self,
+        message: Message<'_>,
+    ) -> Result<Response<impl Body<Data = Bytes, Error = hyper::Error> + Send + 'static>, SendError>
+    {
+        let url = message.url;
+        let answer = timeout(self.timeout, self.exchange(message)).await;
+        answer.unwrap_or_else(|_| Err(self.too_late(url)))
     }
 
     async fn exchange(&self, message: Message<'_>) -> Result<Response<Incoming>, SendError> {

@@ -31,6 +31,17 @@ impl<'a> Message<'a> {
         Self { method: Method::POST, url, headers, body: body.into() }
     }
 
+    /// Any other request, without a body so far.
+    pub fn new(method: Method, url: &'a Url) -> Self {
+        Self { method, ..Self::get(url) }
+    }
+
+    /// With this body.
+    #[must_use]
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+
     /// With this header, which takes the place of one of the same name.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {

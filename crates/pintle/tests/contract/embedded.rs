@@ -17,11 +17,11 @@ fn device_kind() -> Value {
     serde_saphyr::from_str(&text).unwrap()
 }
 
-fn builder() -> Builder {
+pub(crate) fn builder() -> Builder {
     Server::builder().kind(device_kind())
 }
 
-fn user(name: &str) -> User {
+pub(crate) fn user(name: &str) -> User {
     User::authenticated(name, None, [])
 }
 

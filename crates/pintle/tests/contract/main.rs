@@ -12,6 +12,7 @@ mod endpoint;
 
 mod audit;
 mod backup;
+mod client;
 mod crash;
 mod embedded;
 mod events;
