@@ -42,6 +42,11 @@ impl Served {
     pub fn resource(&self) -> GroupResource {
         self.resource.clone()
     }
+
+    /// Whether the objects of this resource are its own.
+    pub(crate) fn is_of(&self, resource: &GroupResource) -> bool {
+        self.resource == *resource
+    }
 }
 
 /// All kinds that are served.

@@ -50,7 +50,7 @@ impl Selection {
     }
 
     /// Refuses a field selector over fields that the kind does not declare.
-    fn check(&self) -> Result<(), Refusal> {
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
         let empty = serde_json::Map::new();
         for term in &self.fields.terms {
             let known = matches!(term.path.as_str(), "metadata.name" | "metadata.namespace")
@@ -62,10 +62,14 @@ impl Selection {
         Ok(())
     }
 
-    /// Whether an object lives where this looks: a matter of rights, and the same for its whole
-    /// life.
+    /// Whether an object is of the kind and lives where this looks: a matter of rights, and the
+    /// same for its whole life.
     pub(crate) fn reaches(&self, object: &Object) -> bool {
-        self.namespace.as_deref().is_none_or(|namespace| namespace == &*object.key.name.namespace)
+        self.served.is_of(&object.key.resource)
+            && self
+                .namespace
+                .as_deref()
+                .is_none_or(|namespace| namespace == &*object.key.name.namespace)
     }
 
     /// Whether an object is meant.
@@ -205,7 +209,7 @@ impl Engine {
 }
 
 /// Refuses selections that do not belong together, and fields that cannot be selected by.
-pub(crate) fn check_selections(selections: &[&Selection]) -> Result<(), Refusal> {
+fn check_selections(selections: &[&Selection]) -> Result<(), Refusal> {
     let differ = |pair: &[&Selection]| matches!(pair, [a, b] if a.resource() != b.resource());
     if selections.windows(2).any(differ) {
         return Err(Refusal::Internal("a read of several resources at once".into()));

@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use pintle_authz::{Ask, Asks, Granted, User, Verb};
-use pintle_model::{Object, ObjectName, Revision};
+use pintle_model::{GroupResource, Object, ObjectName, Revision};
 use pintle_store::{Event, ListQuery, TailQuery};
 use tokio::sync::watch;
 
 use crate::engine::Shared;
 use crate::hub::Seat;
 use crate::lens::Lens;
-use crate::read::check_selections;
 use crate::{Engine, Hook, Refusal, Selection};
 
 /// Where a watch begins.
@@ -47,7 +46,12 @@ pub enum WatchEvent {
     /// The object is new, or has become one of those that are watched.
     Added(Arc<Object>),
     /// The object changed.
-    Modified(Arc<Object>),
+    Modified {
+        /// As it is.
+        object: Arc<Object>,
+        /// As it was; nothing where history no longer has that.
+        before: Option<Arc<Object>>,
+    },
     /// The object is gone, or is no longer one of those that are watched. It is shown in its last
     /// state that was, with the revision of the change that took it away.
     Deleted(Arc<Object>),
@@ -65,8 +69,10 @@ pub enum WatchEvent {
 pub struct Watcher {
     shared: Arc<Shared>,
     user: Arc<User>,
-    /// One for each namespace that was granted, or one for all; never empty.
+    /// One for each namespace that was granted, or one for all, of each resource; never empty.
     selections: Vec<Selection>,
+    /// What the log is read for; nothing for all of it, where several resources are watched.
+    resource: Option<GroupResource>,
     phase: Phase,
     woken: watch::Receiver<Revision>,
     access_changed: watch::Receiver<u64>,
@@ -84,8 +90,8 @@ enum Phase {
 }
 
 impl Engine {
-    /// Opens a watch. Each grant adds one namespace (or all of them) of the same resource; user and
-    /// start are taken from the first.
+    /// Opens a watch. Each grant adds one namespace (or all of them) of a resource; user and start
+    /// are taken from the first. Changes of several resources are told in one order.
     ///
     /// That the history is gone, or the revision was never given out, is found out here when it can
     /// be; a history that ends later ends the watch.
@@ -93,7 +99,7 @@ impl Engine {
         let first = grants.first().ok_or(Refusal::Internal("a watch of nothing".into()))?;
         let user = Arc::clone(first.user());
         let start = first.get().start;
-        check_selections(&grants.iter().map(|grant| &grant.get().selection).collect::<Vec<_>>())?;
+        grants.iter().try_for_each(|grant| grant.get().selection.check())?;
         let (seat, mut woken) = self.hub().join()?;
         woken.mark_changed();
         let selections: Vec<_> =
@@ -113,6 +119,7 @@ impl Engine {
         Ok(Watcher {
             shared: Arc::clone(self.shared()),
             user,
+            resource: only_resource(&selections),
             selections,
             phase,
             woken,
@@ -204,8 +211,8 @@ impl Watcher {
             at: *at,
         };
         let page = self.shared.store.list(query).await?;
-        let sight = self.sight(self.shared.lens(selection), std::slice::from_ref(selection));
-        let shown = page.objects.iter().map(|object| sight.lens.show(object));
+        let sight = self.sight(std::slice::from_ref(selection));
+        let shown = page.objects.iter().map(|object| sight.show(object));
         let found = shown.filter(|object| sight.matches(object));
         let mut events: Vec<_> = found.map(WatchEvent::Existing).collect();
         let ended = page.objects.last().map(|object| object.key.name.clone());
@@ -232,31 +239,43 @@ impl Watcher {
         told
     }
 
-    fn sight<'a>(&'a self, lens: Lens, selections: &'a [Selection]) -> Sight<'a> {
-        Sight { lens, selections, user: &self.user, hook: self.shared.hook.as_deref() }
+    fn sight<'a>(&'a self, selections: &'a [Selection]) -> Sight<'a> {
+        let mut lenses: Vec<(GroupResource, Lens)> = Vec::new();
+        for selection in selections {
+            let resource = selection.resource();
+            if lenses.iter().all(|(known, _)| *known != resource) {
+                lenses.push((resource, self.shared.lens(selection)));
+            }
+        }
+        Sight { lenses, selections, user: &self.user, hook: self.shared.hook.as_deref() }
     }
 
     async fn next_changes(&mut self, after: Revision) -> Result<Vec<WatchEvent>, Refusal> {
-        let Some(first) = self.selections.first() else { return Ok(Vec::new()) };
-        let resource = first.resource();
         // Seen before reading: what is committed meanwhile wakes us again.
         let published = *self.woken.borrow_and_update();
-        let query =
-            TailQuery { resource: Some(&resource), after, limit: self.shared.limits.watch_batch };
+        let limit = self.shared.limits.watch_batch;
+        let query = TailQuery { resource: self.resource.as_ref(), after, limit };
         let tail = self.shared.store.tail(query).await?;
         if tail.up_to < published {
             self.woken.mark_changed();
         }
         self.phase = Phase::Log(tail.up_to);
         self.seat.told(tail.up_to);
-        let sight = self.sight(self.shared.lens(first), &self.selections);
+        let sight = self.sight(&self.selections);
         Ok(tail.events.iter().filter_map(|event| sight.of(event)).collect())
     }
 }
 
+/// The resource of all of these, if there is but one.
+fn only_resource(selections: &[Selection]) -> Option<GroupResource> {
+    let first = selections.first()?.resource();
+    selections.iter().all(|selection| selection.resource() == first).then_some(first)
+}
+
 /// What somebody sees who sees only the selected objects.
 struct Sight<'a> {
-    lens: Lens,
+    /// One for each resource.
+    lenses: Vec<(GroupResource, Lens)>,
     selections: &'a [Selection],
     user: &'a User,
     hook: Option<&'a dyn Hook>,
@@ -267,8 +286,8 @@ impl Sight<'_> {
         if !self.selections.iter().any(|selection| selection.reaches(&event.object)) {
             return None;
         }
-        let object = self.lens.show(&event.object);
-        let before = event.before.as_ref().map(|before| self.lens.show(before));
+        let object = self.show(&event.object);
+        let before = event.before.as_ref().map(|before| self.show(before));
         // Where history no longer has the version before, it is taken to be like the one after:
         // then a change never looks like an arrival, and a leave is told even to those who had not
         // seen it.
@@ -278,7 +297,7 @@ impl Sight<'_> {
             (false, false) => None,
             (_, true) if event.removed => was_seen.then_some(WatchEvent::Deleted(object)),
             (false, true) => Some(WatchEvent::Added(object)),
-            (true, true) => Some(WatchEvent::Modified(object)),
+            (true, true) => Some(WatchEvent::Modified { object, before }),
             // What was removed unseen leaves nothing behind.
             (true, false) if event.removed => None,
             (true, false) => {
@@ -287,6 +306,12 @@ impl Sight<'_> {
                 Some(WatchEvent::Deleted(Arc::new(last)))
             }
         }
+    }
+
+    fn show(&self, object: &Arc<Object>) -> Arc<Object> {
+        let mut lenses = self.lenses.iter();
+        let lens = lenses.find(|(resource, _)| *resource == object.key.resource);
+        lens.map_or_else(|| Arc::clone(object), |(_, lens)| lens.show(object))
     }
 
     fn matches(&self, object: &Object) -> bool {

@@ -227,7 +227,7 @@ impl Writer {
         match event {
             WatchEvent::Existing(object) => self.existing(object),
             WatchEvent::Added(object) => self.object_event("ADDED", object),
-            WatchEvent::Modified(object) => self.object_event("MODIFIED", object),
+            WatchEvent::Modified { object, .. } => self.object_event("MODIFIED", object),
             WatchEvent::Deleted(object) => self.object_event("DELETED", object),
             WatchEvent::Bookmark { revision, ends_state } => self.bookmark(*revision, *ends_state),
         }

@@ -102,7 +102,7 @@ proptest! {
                         assert_eq!(object.created_revision, object.revision);
                         object
                     }
-                    WatchEvent::Modified(object) | WatchEvent::Deleted(object) => object,
+                    WatchEvent::Modified { object, .. } | WatchEvent::Deleted(object) => object,
                     WatchEvent::Existing(_) | WatchEvent::Bookmark { .. } => panic!("{event:?}"),
                 };
                 assert_eq!(matches!(event, WatchEvent::Deleted(_)), trace.removed);
@@ -146,7 +146,7 @@ proptest! {
                     WatchEvent::Existing(object) | WatchEvent::Added(object) => {
                         assert!(seen.insert(object.key.clone(), object).is_none());
                     }
-                    WatchEvent::Modified(object) => {
+                    WatchEvent::Modified { object, .. } => {
                         assert!(seen.insert(object.key.clone(), object).is_some());
                     }
                     WatchEvent::Deleted(object) => assert!(seen.remove(&object.key).is_some()),
@@ -189,7 +189,7 @@ proptest! {
                         WatchEvent::Existing(object) | WatchEvent::Added(object) => {
                             assert!(seen.insert(object.key.clone(), object.revision).is_none());
                         }
-                        WatchEvent::Modified(object) => {
+                        WatchEvent::Modified { object, .. } => {
                             let before = seen.insert(object.key.clone(), object.revision);
                             assert!(before.is_some_and(|before| before < object.revision));
                         }

@@ -77,7 +77,7 @@ async fn a_watch_that_starts_amid_writes_misses_and_repeats_nothing() {
                 WatchEvent::Added(object) => {
                     assert!(seen.insert(object.key.clone(), object).is_none());
                 }
-                WatchEvent::Modified(object) => {
+                WatchEvent::Modified { object, .. } => {
                     let before = seen.insert(object.key.clone(), Arc::clone(&object)).unwrap();
                     assert!(before.revision < object.revision);
                 }
@@ -176,6 +176,73 @@ async fn granted_namespaces_are_one_watch_and_no_more() {
             ["ADDED", "MODIFIED", "DELETED"].map(|word| format!("{word} in-{namespace}"))
         });
         assert_eq!(all_told(&events), expected.concat(), "forgets: {forgets}");
+    }
+    *world.store.forgets_before.lock().unwrap() = false;
+}
+
+/// Several kinds: their state as it all was at one revision, then their changes in the order of the
+/// commits, and nothing of other kinds.
+#[tokio::test]
+async fn kinds_that_are_watched_together_are_told_in_one_order() {
+    let world = World::limited(Limits { list_page: 2, ..Limits::default() }).await;
+    world.declare(crate::world::crd("gauges", "Gauge")).await;
+    let gauges = pintle_model::GroupResource::from_text("gauges.infra.example.io");
+    let served = world.catalog().get(&gauges).cloned().unwrap();
+    let gauge = |name: &str| pintle_model::ObjectKey::new(gauges.clone(), "default", name);
+    for name in ["a", "b", "c"] {
+        world.create(name, "red").await;
+        world.put(&gauge(name), create(json!({}))).await;
+    }
+    let others = world.selection(None);
+    let selection = pintle_engine::Selection {
+        version: Arc::clone(served.default_version()),
+        served,
+        namespace: None,
+        ..others.clone()
+    };
+    let grants = |start| {
+        [others.clone(), selection.clone()].map(|selection| {
+            world.engine.rules().grant(&master(), Watch { selection, start }).unwrap()
+        })
+    };
+    let start = world.engine.newest();
+    let mut from_state = world.engine.watch(grants(Start::WithState).into()).await.unwrap();
+    let mut told = all_told(&from_state.next().await.unwrap());
+    world.put(&gauge("a"), delete()).await;
+    world.create("d", "red").await;
+    world.put(&gauge("d"), create(json!({}))).await;
+    world.create_namespace("nobody-looks").await;
+    world.put(&device("d"), delete()).await;
+    let newest = world.engine.newest();
+    told.extend(all_told(&tell_until(&mut from_state, newest).await));
+    let state = ["EXISTING a", "EXISTING b", "EXISTING c"];
+    let changes = ["DELETED a", "ADDED d", "ADDED d", "DELETED d"];
+    assert_eq!(told, [&state[..], &state, &["STATE"], &changes].concat());
+    let mut resumed = world.engine.watch(grants(Start::After(start)).into()).await.unwrap();
+    let events = tell_until(&mut resumed, newest).await;
+    assert_eq!(all_told(&events), changes);
+    let resources = events.iter().map(|event| match event {
+        WatchEvent::Added(object) | WatchEvent::Deleted(object) => object.key.resource.plural(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(resources.collect::<Vec<_>>(), ["gauges", "devices", "gauges", "devices"]);
+}
+
+/// Whoever wants to know what a change changed is told what was before, as long as that is known.
+#[tokio::test]
+async fn a_change_is_told_with_what_was_before_it() {
+    let world = World::new().await;
+    let made = world.create("a", "red").await;
+    for forgets in [false, true] {
+        *world.store.forgets_before.lock().unwrap() = forgets;
+        let mut watcher = world.watch(Start::After(world.engine.newest())).await.unwrap();
+        let phase = if forgets { "Down" } else { "Up" };
+        world.put(&device("a"), report(json!({"phase": phase}))).await;
+        let events = watcher.next().await.unwrap();
+        let [WatchEvent::Modified { object, before }] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(status(object), json!({"phase": phase}));
+        let expected = (!forgets).then_some(made.revision);
+        assert_eq!(before.as_ref().map(|before| before.revision), expected);
     }
     *world.store.forgets_before.lock().unwrap() = false;
 }

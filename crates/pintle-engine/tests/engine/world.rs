@@ -414,7 +414,7 @@ pub(crate) fn told(event: &WatchEvent) -> String {
     let (word, object) = match event {
         WatchEvent::Existing(object) => ("EXISTING", object),
         WatchEvent::Added(object) => ("ADDED", object),
-        WatchEvent::Modified(object) => ("MODIFIED", object),
+        WatchEvent::Modified { object, .. } => ("MODIFIED", object),
         WatchEvent::Deleted(object) => ("DELETED", object),
         WatchEvent::Bookmark { ends_state, .. } => {
             return if *ends_state { "STATE" } else { "BOOKMARK" }.to_owned();
@@ -443,7 +443,7 @@ pub(crate) fn revision_of(event: &WatchEvent) -> Revision {
     match event {
         WatchEvent::Existing(object)
         | WatchEvent::Added(object)
-        | WatchEvent::Modified(object)
+        | WatchEvent::Modified { object, .. }
         | WatchEvent::Deleted(object) => object.revision,
         WatchEvent::Bookmark { revision, .. } => *revision,
     }
