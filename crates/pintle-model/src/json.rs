@@ -331,8 +331,8 @@ impl<'de> Visitor<'de> for &mut Reader {
 }
 
 /// `1.0` and `1e0` mean `1`: whole numbers that a double holds exactly are kept as integers, as
-/// Go's encoder (and so every Kubernetes client) writes them.
-fn canonical_number(value: f64) -> Option<Number> {
+/// Go's encoder (and so every Kubernetes client) writes them. Nothing when it is not finite.
+pub fn canonical_number(value: f64) -> Option<Number> {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     if value.fract() == 0.0 && value.abs() <= EXACT_MAX {
         #[expect(
