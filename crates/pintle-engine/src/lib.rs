@@ -33,6 +33,6 @@ pub use measures::Measures;
 pub use read::{Get, List, Listed, Selection};
 pub use refusal::Refusal;
 pub use watch::{Start, Watch, WatchEvent, Watcher};
-pub use write::{Write, Written, ask_for};
+pub use write::{Wait, Write, Written, ask_for};
 
 pub use pintle_store::{Flushes, Histogram};

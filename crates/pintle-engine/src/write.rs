@@ -71,6 +71,17 @@ pub struct Written {
     pub removed: bool,
     /// What the caller should be told.
     pub warnings: Vec<String>,
+    /// How long the store took to make it durable; nothing when there was nothing to be made so.
+    pub waited: Option<Wait>,
+}
+
+/// A time that was waited for the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// When it began.
+    pub began: std::time::Instant,
+    /// How long it was.
+    pub took: std::time::Duration,
 }
 
 /// What one look at an object led to.
@@ -244,18 +255,21 @@ impl Engine {
         let Decision { verdict, warnings } = decision;
         let change = match verdict {
             Verdict::Unchanged(object) => {
-                let written = Written { object, changed: false, removed: false, warnings };
+                let (changed, removed, waited) = (false, false, None);
+                let written = Written { object, changed, removed, warnings, waited };
                 return Ok(Step::Done(written));
             }
             Verdict::Change(change) => change,
         };
         let removed = matches!(change.put, Put::Delete);
         self.check_size(current, &change)?;
-        let written = |object| Step::Done(Written { object, changed: true, removed, warnings });
+        let written = |object, waited| {
+            Step::Done(Written { object, changed: true, removed, warnings, waited })
+        };
         if write.dry_run {
             return match self.rival_of_dry_run(write, &change).await? {
                 Some(theirs) => Ok(Step::Again(Some(theirs))),
-                None => Ok(written(tried(current, &change)?)),
+                None => Ok(written(tried(current, &change)?, None)),
             };
         }
         let began = std::time::Instant::now();
@@ -263,12 +277,13 @@ impl Engine {
         let committed = committed.map_err(|_| {
             Refusal::OutcomeUnknown("the store did not answer before the deadline".into())
         })?;
-        self.measures().committed(began, &committed);
+        let waited = Wait { began, took: began.elapsed() };
+        self.measures().committed(waited.took, &committed);
         match committed? {
             Committed::At(mut objects) => {
                 let object = objects.pop();
                 object
-                    .map(written)
+                    .map(|object| written(object, Some(waited)))
                     .ok_or_else(|| Refusal::Internal("a commit of one gave none back".into()))
             }
             Committed::Lost { theirs, .. } => Ok(Step::Again(theirs)),

@@ -7,8 +7,8 @@ use http::request::Parts;
 use pintle_identity::{Authenticators, Caller, Unauthenticated};
 
 use crate::{
-    BodyError, ForeignHost, NotOneHost, Observers, Recording, RequestBody, check_host, check_local,
-    read_body,
+    BodyError, ForeignHost, NotOneHost, Observers, Phase, Recording, RequestBody, check_host,
+    check_local, read_body,
 };
 
 /// What is the same for all doors of a server.
@@ -66,7 +66,8 @@ impl Entrance {
         parts: &Parts,
         recording: &Recording,
     ) -> Result<Caller, Unauthenticated> {
-        let caller = self.authentication.identify(parts).await?;
+        let caller =
+            recording.timed(Phase::Authentication, self.authentication.identify(parts)).await?;
         recording.note(|exchange| exchange.caller = Some(caller.clone()));
         Ok(caller)
     }
@@ -84,7 +85,8 @@ impl Entrance {
         body: RequestBody,
         recording: &Recording,
     ) -> Result<Bytes, BodyError> {
-        let read = read_body(&parts.headers, body, self.body_bytes_max, self.body_timeout).await?;
+        let read = read_body(&parts.headers, body, self.body_bytes_max, self.body_timeout);
+        let read = recording.timed(Phase::Body, read).await?;
         recording.note(|exchange| exchange.bytes_in = read.len() as u64);
         Ok(read)
     }

@@ -1,6 +1,7 @@
 //! [`Exchange`]: what is known of one request. It is filled in on the way through a door, and told
 //! to [`Observer`]s when it was answered, and when its stream has ended.
 
+mod details;
 mod log;
 mod observers;
 mod recording;
@@ -19,6 +20,7 @@ use pintle_engine::{Refusal, Written};
 use pintle_model::{GroupResource, Object, ObjectKey, Revision, Uid};
 use pintle_rules::Refusal as RulesRefusal;
 
+pub use details::{Details, Phase, Step};
 pub use log::RequestLog;
 pub use observers::{Gate, Observer, Observers, Pass, Passage};
 pub use recording::Recording;
@@ -87,6 +89,8 @@ pub struct Exchange {
     pub events: u64,
     /// Whether the answer is a stream that only ends with the client or the server.
     pub endless: bool,
+    /// How it was addressed, and where its time went, when an observer wants to know.
+    pub details: Option<Box<Details>>,
     /// When it came.
     pub came: SystemTime,
     /// How long it took until it was answered; of a stream that has ended, until then.
@@ -188,9 +192,17 @@ impl Exchange {
             bytes_out: 0,
             events: 0,
             endless: false,
+            details: None,
             came: SystemTime::now(),
             duration: Duration::ZERO,
             began: Instant::now(),
+        }
+    }
+
+    /// A step has ended.
+    pub(crate) fn took(&mut self, phase: Phase, began: Instant, took: Duration) {
+        if let Some(details) = &mut self.details {
+            details.add(phase, self.began, began, took);
         }
     }
 

@@ -26,8 +26,8 @@ pub use doors::Doors;
 pub use entity_tag::{EntityTags, InvalidEntityTag};
 pub use entrance::{Entrance, Misdirected};
 pub use exchange::{
-    Decision, Exchange, Gate, Observer, Observers, Outcome, Pass, Passage, Recording, RequestId,
-    RequestLog, TraceParent,
+    Decision, Details, Exchange, Gate, Observer, Observers, Outcome, Pass, Passage, Phase,
+    Recording, RequestId, RequestLog, Step, TraceParent,
 };
 pub use hosts::{ForeignHost, NotOneHost, check_host, check_local};
 pub use manager::manager_of;

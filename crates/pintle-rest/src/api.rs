@@ -10,7 +10,7 @@ use pintle_authz::{Ask, Asks, Granted, Verb};
 use pintle_engine::{Engine, Served};
 use pintle_events::Bus;
 use pintle_http::health;
-use pintle_http::{Body, Caller, Door, Entrance, Exchange, Metrics, Recording, RequestBody};
+use pintle_http::{Body, Caller, Door, Entrance, Exchange, Metrics, Phase, Recording, RequestBody};
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
 
@@ -232,7 +232,11 @@ impl<'a> Call<'a> {
 
     /// Asks the rules. What they say is noted.
     pub(crate) fn grant<A: Asks>(&self, request: A, id: &str) -> Result<Granted<A>, Failure> {
+        let asked = self.recording.now();
         let granted = self.engine().rules().grant(&self.caller.user, request);
+        if let Some(asked) = asked {
+            self.recording.took(Phase::Authorization, asked, asked.elapsed());
+        }
         let granted = granted.map_err(|forbidden| self.refused(forbidden.into(), id))?;
         self.recording.note(|exchange| exchange.allowed(&granted));
         Ok(granted)

@@ -7,9 +7,9 @@ use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 use pintle_authz::{Ask, Granted, Reach, RefineError, Subresource, Verb};
-use pintle_engine::{Refusal, Write, Written, ask_for};
+use pintle_engine::{Refusal, Wait, Write, Written, ask_for};
 use pintle_events::document::{self, View};
-use pintle_http::{Body, EntityTags, Recording, RequestBody, manager_of};
+use pintle_http::{Body, EntityTags, Phase, Recording, RequestBody, manager_of};
 use pintle_model::{Manner, Object, ObjectKey, ObjectName, Revision, Uid};
 use pintle_rules::{
     ConditionEdit, Conduct, DeleteOptions, Edit, ForeignLane, Intent, Lane, MetadataMode, Patch,
@@ -531,13 +531,17 @@ async fn carry_out(call: &Call<'_>, write: Granted<Write>, id: &str) -> Result<W
     let by_header =
         call.parts.headers.contains_key(IF_MATCH) || call.parts.headers.contains_key(IF_NONE_MATCH);
     call.recording.pass().await.map_err(Failure::Closed)?;
-    let written = call.engine().write(write).await.map_err(|refusal| {
+    let written = call.recording.timed(Phase::Write, call.engine().write(write)).await;
+    let written = written.map_err(|refusal| {
         let current = current_for_caller(call, &refusal);
         let subject = call.subject(id);
         let searched = call.is_namespaced().then(|| call.namespace().to_owned());
         Failure::Refused(Box::new(Refused { refusal, subject, by_header, current, searched }))
     })?;
     call.recording.note(|exchange| exchange.written(&written));
+    if let Some(Wait { began, took }) = written.waited {
+        call.recording.took(Phase::Commit, began, took);
+    }
     Ok(written)
 }
 

@@ -17,6 +17,7 @@ use crate::identity::Identity;
 use crate::manifests::{self, ManifestLimits};
 use crate::policies::Policies;
 use crate::serve::{self, ServeError};
+use crate::telemetry::Telemetry;
 use crate::tls::ServerTls;
 
 /// Why a server could not start, or a backup is not sound.
@@ -63,6 +64,7 @@ async fn check_files(config: &ServeConfig) -> Result<usize, ServeError> {
     let makes = config.tls.tls_self_signed;
     let encrypts = makes || ServerTls::load(config)?.is_some();
     serve::check_reach(config, identity.asks(), encrypts)?;
+    Telemetry::check(&config.operation)?;
     let policies = Policies::load(&config.policy)?.read().to_vec();
     let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
     let mode = authorization::foresee(config, &manifests, data_dir)?.mode;

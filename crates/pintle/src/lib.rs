@@ -76,6 +76,7 @@ pub mod serve;
 mod server;
 mod service_manager;
 mod signals;
+pub mod telemetry;
 mod tls;
 pub mod token;
 mod yaml;

@@ -20,6 +20,7 @@ use crate::deliveries::DeliveryError;
 use crate::identity::IdentityError;
 use crate::manifests::ManifestError;
 use crate::policies::PolicyFileError;
+use crate::telemetry::TelemetryError;
 use crate::tls::TlsError;
 
 /// Why the server did not start, or stopped.
@@ -49,6 +50,9 @@ pub enum ServeError {
     /// Events cannot be delivered as the settings want it.
     #[error(transparent)]
     Deliveries(#[from] DeliveryError),
+    /// Traces cannot be made as the settings want it.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// Without a way to know callers, only this machine may reach the server.
     #[error(
         "{0} can be reached from other machines, and nothing is set up to know who calls: add \
@@ -98,6 +102,7 @@ impl ServeError {
             | Self::Tls(_)
             | Self::Authorization(_)
             | Self::Deliveries(_)
+            | Self::Telemetry(_)
             | Self::OpenToTheWorld(_)
             | Self::Listen { .. }
             | Self::DataDir { .. }

@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::apply::{Applied, apply};
-use crate::audit::Audit;
 use crate::authorization;
 use crate::banner::Banner;
 use crate::config::{ServeConfig, StoreChoice};
@@ -25,7 +24,7 @@ use crate::deliveries::{Deliveries, Running};
 use crate::identity::Identity;
 use crate::in_process::InProcess;
 use crate::manifests::{self, Manifest, ManifestLimits, Manifests};
-use crate::observe;
+use crate::observe::Observation;
 use crate::policies::Policies;
 use crate::serve::{ServeError, check_reach, listen, open_store, start_engine};
 use crate::service_manager::{ServiceManager, State};
@@ -93,7 +92,7 @@ impl Builder {
         let tls = ServerTls::load(&config)?;
         check_reach(&config, identity.asks(), tls.is_some())?;
         let policies = Policies::load(&config.policy)?;
-        let audit = Audit::open(&config.audit)?;
+        let observation = Observation::open(&config, tls.is_some())?;
         let store = open_store(&config)?;
         let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
         let deliveries = Deliveries::load(&config, data_dir)?;
@@ -104,9 +103,7 @@ impl Builder {
         let address = listener.local_addr().unwrap_or(config.listen);
         let rules = RuleSource { mode, policies: policies.read().to_vec() };
         let engine = start_engine(&config, store, rules, hook).await?;
-        if let Some(audit) = &audit {
-            audit.start(engine.newest());
-        }
+        observation.start(engine.newest());
         apply_all(&engine, &manifests.manifests).await?;
         // Then what is served is established, and the first version that a client sees is not just
         // about to change. Whatever takes longer goes on beside the requests.
@@ -122,8 +119,17 @@ impl Builder {
             sample: sample(&engine, &manifests.manifests),
         };
         let greeting = banner.text();
-        let parts =
-            Parts { config, identity, policies, tls, deliveries, audit, engine, mode, greeting };
+        let parts = Parts {
+            config,
+            identity,
+            policies,
+            tls,
+            deliveries,
+            observation,
+            engine,
+            mode,
+            greeting,
+        };
         Ok(parts.serve(listener, address))
     }
 }
@@ -136,7 +142,7 @@ struct Parts {
     policies: Policies,
     tls: Option<ServerTls>,
     deliveries: Deliveries,
-    audit: Option<Audit>,
+    observation: Observation,
     engine: Arc<Engine>,
     mode: AccessMode,
     greeting: String,
@@ -144,8 +150,17 @@ struct Parts {
 
 impl Parts {
     fn serve(self, listener: TcpListener, address: SocketAddr) -> Server {
-        let Self { config, identity, policies, tls, deliveries, audit, engine, mode, greeting } =
-            self;
+        let Self {
+            config,
+            identity,
+            policies,
+            tls,
+            deliveries,
+            observation,
+            engine,
+            mode,
+            greeting,
+        } = self;
         let authentication = identity.authenticators(mode);
         let mut following = identity.follow();
         following.spawn(policies.follow(Arc::clone(&engine)));
@@ -156,7 +171,7 @@ impl Parts {
         let bus = Bus::new(Arc::clone(&engine), config.events.names());
         let deliveries = deliveries.start(&engine, &bus);
         let (observers, metrics) =
-            observe::observers(config.operation.metrics, deliveries.numbers(), audit.as_ref());
+            observation.observers(config.operation.metrics, deliveries.numbers());
         let connections = metrics.as_ref().map(|it| it.connections()).unwrap_or_default();
         let body_bytes_max = config.body_bytes_max;
         let entrance =
@@ -180,7 +195,7 @@ impl Parts {
             body_bytes_max,
             shutdown_delay: config.operation.shutdown_delay,
             deliveries,
-            audit,
+            observation,
             serving,
             _following: following,
         }
@@ -199,7 +214,7 @@ pub struct Server {
     body_bytes_max: usize,
     shutdown_delay: Duration,
     deliveries: Running,
-    audit: Option<Audit>,
+    observation: Observation,
     serving: JoinSet<()>,
     _following: JoinSet<()>,
 }
@@ -263,9 +278,7 @@ impl Server {
         while self.serving.join_next().await.is_some() {}
         self.deliveries.ended().await;
         let closed = self.engine.close().await.map_err(ServeError::Engine);
-        if let Some(audit) = self.audit {
-            audit.close().await;
-        }
+        self.observation.close().await;
         closed
     }
 }

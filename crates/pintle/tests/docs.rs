@@ -18,6 +18,9 @@ use pintle_http::Reason;
 /// Pages without anything to do in them.
 const PROSE: [&str; 2] = ["docs/src/introduction.md", "docs/src/glossary.md"];
 
+/// Pages that only a build with a feature can show; the tests of that feature run them.
+const OF_FEATURES: [&str; 1] = ["docs/src/traces.md"];
+
 /// A test for the README and for each page of the book.
 macro_rules! pages {
     ($($name:ident: $page:literal,)*) => {
@@ -111,7 +114,8 @@ fn every_page_is_in_the_summary_and_run() {
         let listed = name == "SUMMARY.md" || summary.contains(&format!("({name})"));
         assert!(listed, "{name} is missing in docs/src/SUMMARY.md");
         let page = format!("docs/src/{name}");
-        let run = name == "SUMMARY.md" || PAGES.contains(&page.as_str());
+        let pages = [PAGES, &OF_FEATURES].concat();
+        let run = name == "SUMMARY.md" || pages.contains(&page.as_str());
         assert!(run, "{page} is missing in `pages!` of tests/docs.rs");
     }
 }

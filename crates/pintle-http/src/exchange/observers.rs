@@ -13,6 +13,11 @@ pub trait Observer: Send + Sync + Debug + 'static {
     /// A request was answered, or will never be because its client is gone: once for each.
     fn answered(&self, exchange: &Exchange);
 
+    /// Whether it wants the [details](crate::Details) of requests.
+    fn wants_details(&self) -> bool {
+        false
+    }
+
     /// A stream has sent some events, and so many bytes in all.
     fn sent(&self, exchange: &Exchange, events: u64, bytes: u64) {
         let _ = (exchange, events, bytes);
@@ -76,6 +81,10 @@ impl Observers {
 
     pub(super) fn each(&self, tell: impl Fn(&dyn Observer)) {
         self.told.iter().for_each(|observer| tell(&**observer));
+    }
+
+    pub(super) fn want_details(&self) -> bool {
+        self.told.iter().any(|observer| observer.wants_details())
     }
 
     pub(super) fn gate(&self) -> Option<&dyn Gate> {

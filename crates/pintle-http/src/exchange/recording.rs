@@ -3,13 +3,14 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use http::request::Parts;
 use http::{HeaderName, Response};
 
-use super::{Exchange, Observers, Pass, RequestId};
+use super::{Details, Exchange, Observers, Pass, Phase, RequestId};
 use crate::{Answer, Body};
 
 /// The header that names a request.
@@ -23,6 +24,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Recording {
     id: RequestId,
     observers: Observers,
+    /// Whether anybody wants to know how long steps take.
+    timed: bool,
     state: Mutex<State>,
 }
 
@@ -38,10 +41,13 @@ struct State {
 impl Recording {
     /// Begins with what is known when a request has come.
     pub fn begin(door: &'static str, observers: &Observers, parts: &Parts) -> Arc<Self> {
-        let exchange = Exchange::new(door, parts);
+        let mut exchange = Exchange::new(door, parts);
+        let timed = observers.want_details();
+        exchange.details = timed.then(|| Box::new(Details::of(parts)));
         Arc::new(Self {
             id: exchange.id.clone(),
             observers: observers.clone(),
+            timed,
             state: Mutex::new(State { exchange, gated: false, told: false }),
         })
     }
@@ -54,6 +60,26 @@ impl Recording {
     /// Notes what was learnt.
     pub fn note(&self, learn: impl FnOnce(&mut Exchange)) {
         learn(&mut self.state().exchange);
+    }
+
+    /// Does one step of what there is to do, and notes how long it took.
+    pub async fn timed<T>(&self, phase: Phase, step: impl Future<Output = T>) -> T {
+        let Some(began) = self.now() else { return step.await };
+        let done = step.await;
+        self.took(phase, began, began.elapsed());
+        done
+    }
+
+    /// When a step begins, if anybody wants to know.
+    pub fn now(&self) -> Option<Instant> {
+        self.timed.then(Instant::now)
+    }
+
+    /// Notes that a step began then, and took so long.
+    pub fn took(&self, phase: Phase, began: Instant, took: Duration) {
+        if self.timed {
+            self.note(|exchange| exchange.took(phase, began, took));
+        }
     }
 
     /// Passes the gate, unless this exchange was there before. Whoever carries out a write passes
@@ -70,7 +96,7 @@ impl Recording {
         match pass {
             Pass::Free => return Ok(()),
             Pass::Open => {}
-            Pass::Wait(passage) => passage.await?,
+            Pass::Wait(passage) => self.timed(Phase::Audit, passage).await?,
         }
         self.note(|exchange| exchange.admitted = true);
         Ok(())
@@ -256,6 +282,40 @@ mod tests {
         let id = recording.id().to_string();
         let response = recording.answered(Response::new(Body::empty()));
         assert_eq!(response.headers().get(REQUEST_ID).unwrap(), id.as_str());
+    }
+
+    /// Wants to know everything.
+    #[derive(Debug, Default)]
+    struct Watchmaker(Mutex<Vec<Phase>>);
+
+    impl Observer for Watchmaker {
+        fn answered(&self, exchange: &Exchange) {
+            let steps = exchange.details.iter().flat_map(|details| &details.steps);
+            self.0.lock().unwrap().extend(steps.map(|step| step.phase));
+        }
+
+        fn wants_details(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn steps_are_timed_when_somebody_wants_to_know() {
+        let watchmaker = Arc::new(Watchmaker::default());
+        let told: Arc<dyn Observer> = Arc::<Watchmaker>::clone(&watchmaker);
+        let observers = Observers::new([told]).with_gate(Arc::new(Porter::WaitOpen));
+        let recording = begin(&observers);
+        let read = recording.timed(Phase::Body, async { 7 }).now_or_never();
+        assert_eq!(read, Some(7));
+        recording.pass().now_or_never().unwrap().unwrap();
+        drop(recording);
+        assert_eq!(*watchmaker.0.lock().unwrap(), [Phase::Body, Phase::Audit]);
+
+        let (_, observers) = notebook();
+        let recording = begin(&observers);
+        assert!(recording.now().is_none());
+        recording.took(Phase::Body, Instant::now(), Duration::ZERO);
+        recording.note(|exchange| assert_eq!(exchange.details, None));
     }
 
     /// Says the same to everybody.

@@ -45,11 +45,34 @@ fn what_is_left_out_has_a_default() {
             event_source: "pintle".to_owned(),
         },
         webhooks: WebhookConfig::default(),
-        operation: OperationConfig { metrics: true, shutdown_delay: Duration::ZERO },
+        operation: OperationConfig::default(),
         log_format: LogFormat::Auto,
         audit: AuditConfig::default(),
     };
     assert_eq!(config, expected);
+}
+
+fn events() -> EventConfig {
+    EventConfig {
+        event_type_prefix: "a.b".to_owned(),
+        condition_event_prefix: Some("c".to_owned()),
+        event_source: "s".to_owned(),
+    }
+}
+
+fn webhooks() -> WebhookConfig {
+    WebhookConfig {
+        webhook: vec![UrlText("http://a".to_owned()), UrlText("http://b".to_owned())],
+        webhooks: Some("w".into()),
+    }
+}
+
+fn operation() -> OperationConfig {
+    OperationConfig {
+        metrics: false,
+        otel_endpoint: Some(UrlText("http://127.0.0.1:4318".to_owned())),
+        shutdown_delay: Duration::from_secs(7),
+    }
 }
 
 #[test]
@@ -88,6 +111,7 @@ fn every_option_is_read() {
         "http://b",
         "--webhooks=w",
         "--metrics=false",
+        "--otel-endpoint=http://127.0.0.1:4318",
         "--shutdown-delay=7s",
         "--log-format",
         "json",
@@ -109,16 +133,9 @@ fn every_option_is_read() {
         history_age: Duration::from_hours(1),
         history_bytes_max: 2_000_000,
         body_bytes_max: 1024 * 1024,
-        events: EventConfig {
-            event_type_prefix: "a.b".to_owned(),
-            condition_event_prefix: Some("c".to_owned()),
-            event_source: "s".to_owned(),
-        },
-        webhooks: WebhookConfig {
-            webhook: vec![UrlText("http://a".to_owned()), UrlText("http://b".to_owned())],
-            webhooks: Some("w".into()),
-        },
-        operation: OperationConfig { metrics: false, shutdown_delay: Duration::from_secs(7) },
+        events: events(),
+        webhooks: webhooks(),
+        operation: operation(),
         log_format: LogFormat::Json,
         audit: AuditConfig::default(),
     };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::values;
+use super::{UrlText, values};
 
-/// The settings of metrics and of the end.
+/// The settings of metrics, of traces and of the end.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct OperationConfig {
     /// Count and time requests, and show it at /metrics
@@ -13,6 +13,11 @@ pub struct OperationConfig {
     #[arg(action = clap::ArgAction::Set)]
     pub metrics: bool,
 
+    /// Trace requests, and send that to the OpenTelemetry collector at this URL, over HTTP; needs a
+    /// build with the feature otel
+    #[arg(long, value_name = "URL")]
+    pub otel_endpoint: Option<UrlText>,
+
     /// Go on for so long when asked to stop, with /readyz failing; a second signal ends that
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     pub shutdown_delay: Duration,
@@ -20,6 +25,6 @@ pub struct OperationConfig {
 
 impl Default for OperationConfig {
     fn default() -> Self {
-        Self { metrics: true, shutdown_delay: Duration::ZERO }
+        Self { metrics: true, otel_endpoint: None, shutdown_delay: Duration::ZERO }
     }
 }

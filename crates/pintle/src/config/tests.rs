@@ -92,7 +92,7 @@ fn every_setting_can_stand_in_the_file() {
          history-bytes-max: 1_000_000\nbody-bytes-max: 2048\nlog-format: human\n\
          event-type-prefix: a\ncondition-event-prefix: b\nevent-source: c\n\
          webhook: ['http://a', 'http://b']\nwebhooks: w\n\
-         metrics: false\nshutdown-delay: 7s\n",
+         metrics: false\notel-endpoint: http://127.0.0.1:4318\nshutdown-delay: 7s\n",
     );
     let at = |name: &str| directory.path().join(name);
     let expected = ServeConfig {
@@ -119,7 +119,11 @@ fn every_setting_can_stand_in_the_file() {
             webhook: ["http://a", "http://b"].map(|url| UrlText(url.to_owned())).to_vec(),
             webhooks: Some(at("w")),
         },
-        operation: OperationConfig { metrics: false, shutdown_delay: Duration::from_secs(7) },
+        operation: OperationConfig {
+            metrics: false,
+            otel_endpoint: Some(UrlText("http://127.0.0.1:4318".to_owned())),
+            shutdown_delay: Duration::from_secs(7),
+        },
         log_format: LogFormat::Human,
         audit: AuditConfig::default(),
     };
@@ -171,7 +175,7 @@ fn what_is_wrong_in_the_file_is_named_with_line_and_key() {
              jwt-audience, jwks, jwt-ca, jwt-username-claim, jwt-username-prefix, \
              jwt-groups-claim, jwt-groups-prefix, authorization, require-status-precondition, history-age, \
              history-bytes-max, body-bytes-max, event-type-prefix, condition-event-prefix, \
-             event-source, webhook, webhooks, metrics, shutdown-delay, log-format, audit-log, audit-level, audit-max-size, audit-keep, \
+             event-source, webhook, webhooks, metrics, otel-endpoint, shutdown-delay, log-format, audit-log, audit-level, audit-max-size, audit-keep, \
              audit-flush, audit-wait",
         ),
         (

@@ -10,6 +10,7 @@ mod harness;
 #[expect(dead_code, reason = "others need more of them")]
 mod endpoint;
 
+mod absent;
 mod audit;
 mod backup;
 mod client;

@@ -12,7 +12,8 @@ use super::within;
 /// Settings of whoever runs the tests are no business of what the tests start.
 pub(crate) fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PINTLE_") {
+        let text = name.to_string_lossy();
+        if text.starts_with("PINTLE_") || text.starts_with("OTEL_") {
             command.env_remove(name);
         }
     }

@@ -29,6 +29,7 @@ pub(crate) struct Launch {
     paths: Vec<PathBuf>,
     args: Vec<OsString>,
     log: Option<&'static str>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Launch {
@@ -60,6 +61,12 @@ impl Launch {
         self
     }
 
+    /// With this variable in its environment.
+    pub(crate) fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
     /// Starts the server on a free port, with a data directory of its own.
     pub(crate) async fn start(self) -> Server {
         let data_dir = tempfile::tempdir().expect("a temporary directory");
@@ -82,6 +89,7 @@ impl Launch {
         command.arg("serve").args(&self.paths).arg("--data-dir").arg(data_dir).args(&self.args);
         without_settings(&mut command);
         command.envs(self.log.map(|wanted| ("RUST_LOG", wanted)));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // In the environment, so that a test can still say otherwise with an option.
         command.env("PINTLE_LISTEN", "127.0.0.1:0").stdin(Stdio::null());
         command
