@@ -6,7 +6,8 @@
 //! core ones", and `*` would let `edit` write status and rules.)
 //!
 //! - `cluster-admin` may do everything, and `system:masters` has it.
-//! - `view` reads what users own, without secrets and rules.
+//! - `view` reads what users own, without rules, and without secrets: the core ones and
+//!   every declared kind whose plural is `secrets`.
 //! - `edit` also writes it, and reads and writes secrets. It never writes status or rules.
 //! - `admin` also gives out rights in a namespace. It never writes status either: that is a
 //!   controller's, and whoever is to write it gets `status-writer` too.
@@ -73,13 +74,19 @@ pub fn default_objects() -> Vec<DefaultObject> {
     objects
 }
 
+/// Objects of this name are not for everybody who may look around, whatever group they are of.
+pub const SECRETS: &str = "secrets";
+
 /// What a declared kind adds to the aggregated roles.
 pub fn kind_objects(resource: &GroupResource) -> Vec<DefaultObject> {
     let (group, plural) = (resource.group(), resource.plural());
     let (status, scale) = (format!("{plural}/status"), format!("{plural}/scale"));
-    let view = json!([rule(group, &[plural], &READ), rule(group, &[&status, &scale], &["get"])]);
-    let edit =
-        json!([rule(group, &[plural], &WRITE), rule(group, &[&scale], &["update", "patch"])]);
+    let read = [rule(group, &[plural], &READ), rule(group, &[&status, &scale], &["get"])];
+    let write = [rule(group, &[plural], &WRITE), rule(group, &[&scale], &["update", "patch"])];
+    let (view, edit) = match plural {
+        SECRETS => (json!([]), read.into_iter().chain(write).collect()),
+        _ => (json!(read), json!(write)),
+    };
     let write_status = json!([rule(group, &[&status], &["get", "update", "patch"])]);
     [(Aggregate::View, view), (Aggregate::Edit, edit), (Aggregate::StatusWriter, write_status)]
         .into_iter()
@@ -129,8 +136,8 @@ fn view_rules() -> Value {
 
 fn edit_rules() -> Value {
     json!([
-        rule("", &["configmaps", "events", "secrets", "serviceaccounts"], &WRITE),
-        rule("", &["secrets"], &READ),
+        rule("", &["configmaps", "events", SECRETS, "serviceaccounts"], &WRITE),
+        rule("", &[SECRETS], &READ),
         rule("events.k8s.io", &["events"], &WRITE),
         rule("coordination.k8s.io", &["leases"], &WRITE),
     ])

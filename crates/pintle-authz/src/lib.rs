@@ -28,7 +28,7 @@ mod user;
 pub use ask::{Ask, Asks, Subresource, Verb};
 pub use book::{Reach, RuleBook};
 pub use builder::{RuleBookBuilder, RuleError, RuleObject};
-pub use defaults::{DefaultObject, default_objects, kind_objects};
+pub use defaults::{DefaultObject, SECRETS, default_objects, kind_objects};
 pub use escalation::RuleWrite;
 pub use forbidden::{Forbidden, PathForbidden};
 pub use granted::{Granted, RefineError};

@@ -389,10 +389,10 @@ fn what_upstream_takes_is_taken() {
 
 #[test]
 fn the_default_roles_are_what_their_names_promise() {
-    let devices = GroupResource::from_text(DEVICES);
+    let kinds = [DEVICES, "secrets.vault.example.io"].map(GroupResource::from_text);
     let mut builder = RuleBookBuilder::new();
     let objects: Vec<DefaultObject> =
-        default_objects().into_iter().chain(kind_objects(&devices)).collect();
+        default_objects().into_iter().chain(kinds.iter().flat_map(kind_objects)).collect();
     for object in &objects {
         builder.add(&RuleObject::of_default(object));
     }
@@ -417,6 +417,10 @@ fn the_default_roles_are_what_their_names_promise() {
         ("patch devices.infra.example.io/status lab/a", "status-writer cluster-admin"),
         ("get devices.other.io lab/a", "cluster-admin"),
         ("list secrets lab/", "edit admin cluster-admin"),
+        ("get secrets.vault.example.io lab/a", "edit admin cluster-admin"),
+        ("list secrets.vault.example.io lab/", "edit admin cluster-admin"),
+        ("update secrets.vault.example.io lab/a", "edit admin cluster-admin"),
+        ("update secrets.vault.example.io/status lab/a", "status-writer cluster-admin"),
         ("list configmaps lab/", "view edit admin status-writer cluster-admin"),
         ("create events lab/", "edit admin status-writer cluster-admin"),
         ("get namespaces lab/lab", "view edit admin status-writer cluster-admin"),

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
+use pintle_authz::SECRETS;
 use pintle_delivery::{Gap, Parcel, Portion, Position, Source, SourceError, Start};
 use pintle_engine::{Clock as _, Refusal, SystemClock};
 use pintle_events::{Bus, CloudEvent, Cursor, Patterns, Subscription};
 use pintle_model::Revision;
 
 use super::outgoing::{GapEvent, Outgoing};
-
-/// Objects of this name are not for everybody, whatever group they are of.
-const SECRETS: &str = "secrets";
 
 /// What one receiver wants, and where it reads that.
 #[derive(Debug)]
