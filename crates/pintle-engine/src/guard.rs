@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use pintle_authz::{RuleObject, RuleWrite, User, Verb};
-use pintle_model::{FieldError, FieldErrorKind, Json, Object, Put};
+use pintle_authz::{RuleObject, RuleWrite, Subresource, User, Verb};
+use pintle_model::{
+    FieldError, FieldErrorKind, GroupResource, Json, Object, ObjectKey, OwnerReference, Put,
+};
 use pintle_rules::{Decision, Edit, Refusal as RulesRefusal, Verdict};
 use serde_json::{Map, Value};
 
 use crate::access::are_rules;
+use crate::lifecycle::OwnerPlace;
 use crate::{Engine, Refusal, Write, ask_for};
 
 impl Engine {
@@ -23,6 +26,7 @@ impl Engine {
         if let Some(current) = current {
             self.check_owners(write, user, current, &change.put)?;
         }
+        self.check_blocked_owners(&change.key, user, current.map(|it| &**it), &change.put)?;
         if are_rules(&write.key.resource) {
             self.check_rules(write, user, current, &change.put)?;
         }
@@ -49,6 +53,50 @@ impl Engine {
         })
     }
 
+    /// Whoever makes an owner's foreground deletion wait for an object needs a right on that owner:
+    /// `update` on its `finalizers`, as upstream's `OwnerReferencesPermissionEnforcement`, or on
+    /// the owner itself, whose finalizers can be written with it.
+    fn check_blocked_owners(
+        &self,
+        key: &ObjectKey,
+        user: &Arc<User>,
+        current: Option<&Object>,
+        put: &Put,
+    ) -> Result<(), Refusal> {
+        let (Put::Main { metadata, .. } | Put::Create { metadata, .. }) = put else {
+            return Ok(());
+        };
+        let blocks = |owner: &&OwnerReference| owner.block_owner_deletion == Some(true);
+        let before = current.map(|current| &current.metadata.owner_references[..]);
+        let before: Vec<_> = before.unwrap_or_default().iter().filter(blocks).collect();
+        let is_new = |owner: &&OwnerReference| !before.iter().any(|known| same_owner(known, owner));
+        let catalog = self.catalog();
+        for owner in metadata.owner_references.iter().filter(blocks).filter(is_new) {
+            let key = match OwnerPlace::of(&catalog, key, owner) {
+                OwnerPlace::At(key) => key,
+                // It is waited for by nobody.
+                OwnerPlace::Nowhere => continue,
+                // Somebody may declare the kind later; who may write all of its group may say so.
+                OwnerPlace::Unknown => unknown_owner(key, owner),
+            };
+            self.check_may_hold(user, &key)?;
+        }
+        Ok(())
+    }
+
+    fn check_may_hold(&self, user: &Arc<User>, owner: &ObjectKey) -> Result<(), Refusal> {
+        let rules = self.rules();
+        let finalizers = Subresource::Other("finalizers".into());
+        if rules.grant(user, ask_for(Verb::Update, owner, Some(finalizers))).is_ok() {
+            return Ok(());
+        }
+        let granted = rules.grant(user, ask_for(Verb::Update, owner, None));
+        granted.map(drop).map_err(|forbidden| {
+            let why = "blockOwnerDeletion makes the deletion of its owner wait";
+            forbidden.explained(why).into()
+        })
+    }
+
     /// Refuses rules that mean nothing, and rules that give away what the caller does not have.
     fn check_rules(
         &self,
@@ -71,6 +119,19 @@ impl Engine {
         let write = RuleWrite { plural, namespace, name, before: before.as_ref(), after: &after };
         Ok(self.rules().check_escalation(user, &write)?)
     }
+}
+
+fn same_owner(one: &OwnerReference, other: &OwnerReference) -> bool {
+    let of = |owner: &OwnerReference| {
+        (owner.uid.clone(), owner.api_version.clone(), owner.kind.clone(), owner.name.clone())
+    };
+    of(one) == of(other)
+}
+
+fn unknown_owner(owned: &ObjectKey, owner: &OwnerReference) -> ObjectKey {
+    let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
+    let resource = GroupResource::new(group, &owner.kind.to_lowercase());
+    ObjectKey::new(resource, owned.namespace().unwrap_or_default(), &owner.name)
 }
 
 /// The body after a change; nothing when the change gives nothing: an object that goes, or of which

@@ -23,6 +23,7 @@ use pintle_model::{GroupResource, ObjectKey};
 use crate::engine::Shared;
 
 pub(crate) use follower::{Follower, Work};
+pub(crate) use garbage::OwnerPlace;
 pub(crate) use worker::Worker;
 
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";

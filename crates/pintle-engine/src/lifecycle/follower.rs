@@ -6,6 +6,7 @@ use pintle_model::{GroupResource, Object, ObjectKey, ObjectName, Revision, Uid};
 use pintle_store::{Event, ListQuery, Page, TailQuery};
 
 use super::definitions::Definitions;
+use super::garbage::OwnerPlace;
 use super::owners::Owners;
 use super::todo::{Task, Todo};
 use super::worker::RETRY_AFTER;
@@ -176,7 +177,7 @@ impl Follower {
     fn release_owners(&self, before: &Object) {
         let catalog = self.shared.catalog();
         for owner in &before.metadata.owner_references {
-            if let Some(key) = super::garbage::owner_key(&catalog, &before.key, owner) {
+            if let OwnerPlace::At(key) = OwnerPlace::of(&catalog, &before.key, owner) {
                 self.work.todo.note(Task::Release(key));
             }
         }

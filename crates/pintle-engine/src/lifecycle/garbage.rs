@@ -20,19 +20,31 @@ enum Owner {
     Gone,
 }
 
-/// Where the owner of an object lives: in the same namespace, or in none. Nothing when its kind is
-/// not served, or when an object of cluster scope names an owner that is not.
-pub(super) fn owner_key(
-    catalog: &Catalog,
-    owned: &ObjectKey,
-    owner: &OwnerReference,
-) -> Option<ObjectKey> {
-    let resource = catalog.resource_of(&owner.api_version, &owner.kind)?;
-    let namespace = match catalog.get(&resource)?.definition.kind.scope {
-        Scope::Cluster => "",
-        Scope::Namespaced => owned.namespace()?,
-    };
-    Some(ObjectKey::new(resource, namespace, &owner.name))
+/// Where an owner has to be for a reference to mean it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OwnerPlace {
+    /// In the namespace of what it owns, or in none.
+    At(ObjectKey),
+    /// Nowhere: an object of cluster scope names an owner that has a namespace, and does not say
+    /// which.
+    Nowhere,
+    /// Its kind is not served.
+    Unknown,
+}
+
+impl OwnerPlace {
+    pub(crate) fn of(catalog: &Catalog, owned: &ObjectKey, owner: &OwnerReference) -> Self {
+        let resource = catalog.resource_of(&owner.api_version, &owner.kind);
+        let served = resource.as_ref().and_then(|resource| catalog.get(resource));
+        let (Some(resource), Some(served)) = (&resource, served) else { return Self::Unknown };
+        match (served.definition.kind.scope, owned.namespace()) {
+            (Scope::Cluster, _) => Self::At(ObjectKey::new(resource.clone(), "", &owner.name)),
+            (Scope::Namespaced, Some(namespace)) => {
+                Self::At(ObjectKey::new(resource.clone(), namespace, &owner.name))
+            }
+            (Scope::Namespaced, None) => Self::Nowhere,
+        }
+    }
 }
 
 /// Deletes an object whose owners are all gone; of the others, forgets the owners that are.
@@ -95,10 +107,13 @@ fn blocks_any(object: &Object) -> bool {
 }
 
 async fn state(hands: &Hands, owned: &ObjectKey, owner: &OwnerReference) -> Result<Owner, Refusal> {
-    if hands.work.is_gone(&owner.uid) {
-        return Ok(Owner::Gone);
-    }
-    let Some(key) = owner_key(&hands.catalog(), owned, owner) else { return Ok(Owner::Solid) };
+    let is_gone = hands.work.is_gone(&owner.uid);
+    let key = match OwnerPlace::of(&hands.catalog(), owned, owner) {
+        OwnerPlace::At(_) | OwnerPlace::Unknown if is_gone => return Ok(Owner::Gone),
+        OwnerPlace::At(key) => key,
+        // Upstream, too, leaves alone what can never be made out.
+        OwnerPlace::Nowhere | OwnerPlace::Unknown => return Ok(Owner::Solid),
+    };
     let is_owner = |found: &Arc<Object>| *found.uid() == owner.uid;
     let found = match hands.peek(&key).filter(is_owner) {
         Some(found) => Some(found),
@@ -130,12 +145,16 @@ pub(super) async fn release(hands: &Hands, key: &ObjectKey) -> Result<(), Refusa
 
 async fn orphan(hands: &Hands, owner: &Arc<Object>) -> Result<(), Refusal> {
     let dependents = hands.work.dependents(owner.uid());
-    let owned =
-        || dependents.iter().filter_map(|key| hands.peek(key)).filter(|it| names(it, owner));
+    let catalog = hands.catalog();
+    let means =
+        |owned: &Object, reference: &OwnerReference| means(&catalog, owned, reference, owner);
+    let owned = || {
+        let found = dependents.iter().filter_map(|key| hands.peek(key));
+        found.filter(|it| it.metadata.owner_references.iter().any(|named| means(it, named)))
+    };
     for dependent in owned() {
         let owners = dependent.metadata.owner_references.iter();
-        let kept: Vec<_> =
-            owners.filter(|reference| reference.uid != *owner.uid()).cloned().collect();
+        let kept: Vec<_> = owners.filter(|named| !means(&dependent, named)).cloned().collect();
         hands.put_owners(&dependent, &kept).await?;
     }
     if owned().next().is_some() {
@@ -147,21 +166,25 @@ async fn orphan(hands: &Hands, owner: &Arc<Object>) -> Result<(), Refusal> {
 }
 
 async fn wait_for_dependents(hands: &Hands, owner: &Arc<Object>) -> Result<(), Refusal> {
+    let catalog = hands.catalog();
     let mut blocked = false;
     for key in hands.work.dependents(owner.uid()) {
         let Some(dependent) = hands.peek(&key) else { continue };
         hands.work.todo.note(Task::Collect(key));
-        blocked |= blocks(&dependent, owner);
+        blocked |= blocks(&catalog, &dependent, owner);
     }
     if blocked { Ok(()) } else { hands.remove_finalizer(owner, FOREGROUND_FINALIZER).await }
 }
 
-fn names(dependent: &Object, owner: &Object) -> bool {
-    dependent.metadata.owner_references.iter().any(|reference| reference.uid == *owner.uid())
+/// Whether a reference means this object: a uid alone can be anybody's, so kind, name and namespace
+/// must be right, too.
+fn means(catalog: &Catalog, owned: &Object, reference: &OwnerReference, owner: &Object) -> bool {
+    reference.uid == *owner.uid()
+        && OwnerPlace::of(catalog, &owned.key, reference) == OwnerPlace::At(owner.key.clone())
 }
 
-fn blocks(dependent: &Object, owner: &Object) -> bool {
+fn blocks(catalog: &Catalog, dependent: &Object, owner: &Object) -> bool {
     dependent.metadata.owner_references.iter().any(|reference| {
-        reference.uid == *owner.uid() && reference.block_owner_deletion == Some(true)
+        reference.block_owner_deletion == Some(true) && means(catalog, dependent, reference, owner)
     })
 }

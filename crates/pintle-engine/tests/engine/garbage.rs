@@ -241,3 +241,67 @@ async fn a_restart_collects_what_was_left() {
         world.until_gone(&device(name)).await;
     }
 }
+
+/// A uid can be written down by anybody: it owns nothing, and holds up nothing, where kind, name or
+/// namespace are not those of its object.
+#[tokio::test]
+async fn a_uid_alone_makes_no_owner() {
+    let world = World::new().await;
+    world.declare(crd("gauges", "Gauge")).await;
+    let root = world.create("root", "red").await;
+    let named = |field: &str, value: &str| {
+        let mut owner = owner(&root);
+        owner[field] = json!(value);
+        owner
+    };
+    let wrong = [
+        (device_in("default", "elsewhere"), owner(&root)),
+        (device("misnamed"), named("name", "other")),
+        (device("of-another-kind"), named("kind", "Gauge")),
+    ];
+    // None of them would ever go by itself.
+    for (key, owner) in &wrong {
+        let held =
+            json!({"metadata": {"finalizers": ["example.io/wait"], "ownerReferences": [owner]}});
+        world.put(key, create(held)).await;
+    }
+    for (key, _) in &wrong {
+        let asked = |world: &World| world.peek(key).is_some_and(|it| it.metadata.is_terminating());
+        world.until(&format!("{key} is taken for an orphan"), asked).await;
+    }
+    world.put(&device("root"), delete_with(Propagation::Foreground)).await;
+    world.until_gone(&device("root")).await;
+    for (key, _) in &wrong {
+        assert!(world.peek(key).is_some(), "{key}");
+    }
+}
+
+/// Of an object without a namespace that names an owner with one, nothing can be made out.
+#[tokio::test]
+async fn what_no_namespace_can_be_read_from_is_left_alone() {
+    let world = World::new().await;
+    let root = world.create("root", "red").await;
+    let cluster = crate::world::namespace("annex");
+    world.put(&cluster, create(owned_by(&[&root]))).await;
+    world.put(&device("root"), delete_with(Propagation::Foreground)).await;
+    world.until_gone(&device("root")).await;
+    // Tasks are taken in turn: when the last is done, the first were.
+    let last = world.create("last", "red").await;
+    owned(&world, "last-child", &[&last]).await;
+    world.put(&device("last"), delete()).await;
+    world.until_gone(&device("last-child")).await;
+    assert!(world.peek(&cluster).is_some_and(|it| !it.metadata.is_terminating()));
+}
+
+/// What has no namespace may own what has one.
+#[tokio::test]
+async fn an_owner_without_a_namespace_owns_in_all_of_them() {
+    let world = World::new().await;
+    let annex = world.create_namespace("annex").await;
+    let owner = json!({"apiVersion": "v1", "kind": "Namespace", "name": "annex",
+        "uid": annex.uid(), "blockOwnerDeletion": true});
+    let owned = json!({"metadata": {"ownerReferences": [owner]}});
+    world.put(&device("child"), create(owned)).await;
+    world.put(&annex.key, delete()).await;
+    world.until_gone(&device("child")).await;
+}

@@ -208,3 +208,62 @@ async fn replaced_policies_are_in_force_at_once() {
     let ended = tokio::time::timeout(crate::world::PATIENCE, ended).await.unwrap();
     assert!(matches!(ended, Refusal::Forbidden(_)), "{ended:?}");
 }
+
+/// Nobody makes the deletion of an object wait that they could not write.
+#[tokio::test]
+async fn who_holds_up_an_owner_needs_a_right_to_it() {
+    let world = World::new().await;
+    world.declare(crd("gauges", "Gauge")).await;
+    let (mine, theirs) = (world.create("mine", "red").await, world.create("theirs", "red").await);
+    world
+        .put(
+            &role(),
+            create(json!({"rules": [
+                {"apiGroups": ["infra.example.io"], "resources": ["gauges"], "verbs": ["*"]},
+                {"apiGroups": ["infra.example.io"], "resources": ["devices"], "verbs": ["update"],
+                 "resourceNames": ["mine"]},
+                {"apiGroups": ["infra.example.io"], "resources": ["devices/finalizers"],
+                 "verbs": ["update"], "resourceNames": ["held"]},
+            ]})),
+        )
+        .await;
+    bind(&world, "alice").await;
+    let held = world.create("held", "red").await;
+    let owned_by = |kind: &str, owner: &pintle_model::Object, blocks: bool| {
+        json!({"metadata": {"ownerReferences": [{
+            "apiVersion": "infra.example.io/v1", "kind": kind, "name": owner.metadata.name,
+            "uid": owner.uid(), "blockOwnerDeletion": blocks,
+        }]}})
+    };
+    let cases = [
+        ("may update it", owned_by("Device", &mine, true), true),
+        ("may update its finalizers", owned_by("Device", &held, true), true),
+        ("may do nothing with it", owned_by("Device", &theirs, true), false),
+        ("does not hold it up", owned_by("Device", &theirs, false), true),
+        ("may write no such kind", owned_by("Nothing", &theirs, true), false),
+    ];
+    let alice = user("alice");
+    for (index, (what, metadata, expected)) in cases.into_iter().enumerate() {
+        let gauge = |name: &str| {
+            let resource = GroupResource::new("infra.example.io", "gauges");
+            ObjectKey::new(resource, "lab", &format!("{name}-{index}"))
+        };
+        let created = world.write_as(&alice, &gauge("a"), create(metadata.clone())).await;
+        world.put(&gauge("b"), create(json!({}))).await;
+        let patched = world.write_as(&alice, &gauge("b"), merge(metadata)).await;
+        for (how, found) in [("create", created), ("patch", patched)] {
+            match found {
+                Ok(_) => assert!(expected, "{what}: {how}"),
+                Err(Refusal::Forbidden(no)) => {
+                    assert!(!expected, "{what}: {how}: {no}");
+                    assert!(no.to_string().contains("blockOwnerDeletion"), "{no}");
+                }
+                Err(other) => panic!("{what}: {how}: {other:?}"),
+            }
+        }
+    }
+    // What somebody else made it wait for may be written by whoever may write it.
+    let waiting = ObjectKey::new(GroupResource::new("infra.example.io", "gauges"), "lab", "waits");
+    world.put(&waiting, create(owned_by("Device", &theirs, true))).await;
+    world.write_as(&alice, &waiting, merge(json!({"spec": {"size": 3}}))).await.unwrap();
+}
