@@ -85,6 +85,22 @@ impl Catalog {
         self.by_plural.get(plural).into_iter().flatten().filter_map(|it| self.by_resource.get(it))
     }
 
+    /// The kind that a plural name alone stands for. A kind that the server has by itself keeps its
+    /// name whatever somebody declares; among declared kinds, nobody is first.
+    pub fn by_short_name(&self, plural: &str) -> Option<&Arc<Served>> {
+        let core = self.by_plural(plural).find(|served| served.definition.core);
+        core.or_else(|| {
+            let mut same = self.by_plural(plural);
+            same.next().filter(|_| same.next().is_none())
+        })
+    }
+
+    /// Whether its plural name alone stands for this kind.
+    pub fn has_short_name(&self, served: &Served) -> bool {
+        let found = self.by_short_name(&served.definition.kind.plural);
+        found.is_some_and(|found| found.resource == served.resource)
+    }
+
     /// All kinds, in the order of their resources.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Served>> {
         self.by_resource.values()

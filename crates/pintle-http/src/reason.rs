@@ -55,7 +55,7 @@ reasons! {
     KindNotServed "KIND_NOT_SERVED" NOT_FOUND
         "no kind has this plural name";
     AmbiguousKind "AMBIGUOUS_KIND" NOT_FOUND
-        "two groups have a kind of this plural name; `paths` has the names to use";
+        "two declared kinds have this plural name; `paths` has the names to use";
     NamespaceNotFound "NAMESPACE_NOT_FOUND" NOT_FOUND
         "the namespace of a create does not exist";
     ConditionNotFound "CONDITION_NOT_FOUND" NOT_FOUND

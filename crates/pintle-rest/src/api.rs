@@ -304,20 +304,19 @@ fn looks_like_uid(id: &str, kind: &str) -> bool {
     })
 }
 
-/// The kind that a path names: by its plural, or by plural and group where two groups share one.
+/// The kind that a path names: by its plural, or by plural and group.
 fn find_kind(door: &RestDoor, name: &str) -> Result<Arc<Served>, Failure> {
     let catalog = door.engine.catalog();
     let found = if let Some((plural, group)) = name.split_once('.') {
         let group = if group == "core" { "" } else { group };
         catalog.get(&GroupResource::new(group, plural)).cloned()
     } else {
-        let mut same = catalog.by_plural(name);
-        let first = same.next().cloned();
-        if same.next().is_some() {
-            let names = catalog.by_plural(name).map(|served| qualified(served)).collect();
+        let found = catalog.by_short_name(name).cloned();
+        let names: Vec<_> = catalog.by_plural(name).map(|served| qualified(served)).collect();
+        if found.is_none() && !names.is_empty() {
             return Err(Failure::AmbiguousKind { plural: name.to_owned(), names });
         }
-        first
+        found
     };
     found.ok_or_else(|| Failure::UnknownKind { name: name.chars().take(128).collect() })
 }

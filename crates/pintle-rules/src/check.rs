@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use pintle_model::{FieldError, FieldErrorKind, Json, Manner, Object, Put};
-use pintle_schema::Definition;
+use pintle_model::{FieldError, FieldErrorKind, Json, Manner, Metadata, Object, Put};
+use pintle_schema::{Approval, Definition};
 use serde_json::{Map, Value};
 
 use crate::decide::{Decision, Situation};
@@ -156,6 +156,18 @@ impl<'a> Check<'a> {
     ) -> Result<Decision, Refusal> {
         let Self { situation, manner, .. } = self;
         Ok(Decision::new(situation, current, manner, put, self.done()?))
+    }
+
+    /// A declaration in a group of the Kubernetes community must say who approved it. One that says
+    /// what it said before is left alone, as upstream.
+    pub(crate) fn approval(&mut self, wanted: &Metadata, stored: Option<&Metadata>) {
+        if !declares_kinds(self.situation.definition) {
+            return;
+        }
+        let of = |metadata: &Metadata| Approval::of(&wanted.name, &metadata.annotations);
+        let found = of(wanted);
+        let is_news = stored.is_none_or(|stored| of(stored) != found);
+        self.errors.extend(found.filter(|_| is_news).and_then(|found| found.fault()));
     }
 
     /// The warnings, or all that is wrong. Unknown fields are whichever of the two the caller asked

@@ -34,6 +34,7 @@ pub(crate) fn create(
     let metadata = new_metadata(&mut check, document);
     check_name(&mut check, &metadata.name);
     let body = check.body(&metadata.name, document.body.clone().unwrap_or_default(), None);
+    check.approval(&metadata, None);
     let status = first_status(&mut check, document);
     let warnings = check.done()?;
     let resource = situation.key.resource.clone();

@@ -129,6 +129,7 @@ impl Wanted {
         if metadata != *current.metadata {
             check.errors.extend(validate_metadata_maps(&metadata));
             check_finalizers(&metadata, &current.metadata, &mut check.errors);
+            check.approval(&metadata, Some(&current.metadata));
         }
         if metadata.is_terminating() && metadata.finalizers.is_empty() {
             return Some(Put::Delete);

@@ -2,6 +2,7 @@
 //!
 //! How one is read from a `CustomResourceDefinition`, and which are refused, is in `crd`.
 
+mod approval;
 mod crd;
 mod successor;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::schema::unknown_in;
 
+pub use approval::Approval;
 pub(crate) use crd::read_core;
 pub use version::{Column, Scale, SelectableField, Version};
 

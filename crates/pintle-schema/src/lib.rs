@@ -17,5 +17,5 @@ mod faults;
 mod schema;
 
 pub use core_kinds::core_definitions;
-pub use definition::{Column, Definition, Scale, SelectableField, Version};
+pub use definition::{Approval, Column, Definition, Scale, SelectableField, Version};
 pub use schema::{ListType, Schema, ValidationRule};

@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use pintle_authz::ReviewKind;
 use pintle_model::{GroupResource, Json, Object, ObjectKey, Revision};
-use pintle_schema::{Definition, core_definitions};
+use pintle_schema::{Approval, Definition, core_definitions};
 use serde_json::{Map, Value, json};
 
 use super::worker::Hands;
 use crate::engine::Shared;
 use crate::{Catalog, Refusal, Served};
+
+/// The condition of definitions in groups that belong to the Kubernetes community; upstream's name.
+const APPROVAL: &str = "KubernetesAPIApprovalPolicyConformant";
 
 /// The definitions that exist, compiled.
 #[derive(Debug, Default)]
@@ -72,7 +75,7 @@ impl Definitions {
         let mut catalog = Catalog::core();
         for (name, names) in &verdicts {
             let Some(compiled) = state.by_name.get(name) else { continue };
-            if let (Ok(definition), Names::Accepted) = (&compiled.definition, names) {
+            if let (Ok(definition), Names::Accepted { .. }) = (&compiled.definition, names) {
                 let definition = Arc::clone(definition);
                 catalog.insert(Served::new(definition, compiled.since, compiled.terminating));
             }
@@ -111,7 +114,7 @@ impl State {
             None => compile(object),
         };
         let keeps_names = known.is_some_and(|known| {
-            self.verdicts.get(&name) == Some(&Names::Accepted)
+            self.verdicts.get(&name).is_some_and(Names::are_accepted)
                 && same_claims(&known.definition, &definition)
         });
         let compiled = Compiled {
@@ -131,23 +134,65 @@ impl State {
         let mut all: Vec<(&Arc<str>, &Compiled)> = self.by_name.iter().collect();
         all.sort_by_key(|(_, compiled)| (!compiled.has_names, compiled.created));
         let mut taken = claims_of_the_server();
-        all.into_iter()
-            .map(|(name, compiled)| {
-                let names = match &compiled.definition {
-                    Ok(definition) => claim(&mut taken, definition),
-                    Err(_) => Names::Accepted,
-                };
-                (Arc::clone(name), names)
-            })
-            .collect()
+        let judged = all.into_iter().map(|(name, compiled)| {
+            let names = match &compiled.definition {
+                Ok(definition) => claim(&mut taken, definition),
+                Err(_) => Names::Accepted { shared_with: Vec::new() },
+            };
+            (Arc::clone(name), names)
+        });
+        let mut verdicts = judged.collect();
+        note_shared(&mut verdicts);
+        verdicts
     }
 }
 
 /// Whether the names of a definition are its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Names {
-    Accepted,
+    Accepted {
+        /// The definitions of other groups with the same plural: then it stands for none of them
+        /// alone, or for the server's own kind.
+        shared_with: Vec<Arc<str>>,
+    },
     Taken(String),
+}
+
+impl Names {
+    const fn are_accepted(&self) -> bool {
+        matches!(self, Self::Accepted { .. })
+    }
+
+    fn shared_in_words(&self) -> Option<String> {
+        let Self::Accepted { shared_with } = self else { return None };
+        let (first, more) = shared_with.split_first()?;
+        let more = match more.len() {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        Some(format!("{first}{more} has the same plural: name the group, too, in paths"))
+    }
+}
+
+/// Notes who shares a plural with whom. The names of definitions begin with it.
+fn note_shared(verdicts: &mut BTreeMap<Arc<str>, Names>) {
+    let core = core_definitions();
+    let of_the_server = core.iter().map(|it| Arc::from(it.kind.resource().as_str()));
+    let accepted = verdicts.iter().filter(|(_, names)| names.are_accepted());
+    let mut by_plural: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
+    for name in accepted.map(|(name, _)| Arc::clone(name)).chain(of_the_server) {
+        by_plural.entry(plural_of(&name).into()).or_default().push(name);
+    }
+    for (name, names) in verdicts {
+        if let Names::Accepted { shared_with } = names {
+            let same = by_plural.get(plural_of(name)).into_iter().flatten();
+            *shared_with = same.filter(|other| *other != name).cloned().collect();
+        }
+    }
+}
+
+fn plural_of(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(plural, _)| plural)
 }
 
 /// The names that a definition claims: within a group, each of them belongs to one kind.
@@ -189,7 +234,7 @@ fn claim(
         return Names::Taken(format!("{name:?} is already in use in this group"));
     }
     taken.extend(claims);
-    Names::Accepted
+    Names::Accepted { shared_with: Vec::new() }
 }
 
 fn same_claims(a: &Result<Arc<Definition>, String>, b: &Result<Arc<Definition>, String>) -> bool {
@@ -223,7 +268,7 @@ pub(super) async fn look_after(hands: &Hands, key: &ObjectKey) -> Result<(), Ref
     if object.metadata.is_terminating() && cleans_up {
         let resource = GroupResource::from_text(&key.name.name);
         // Names that never were its own have no objects that are its own.
-        let owns = names == Names::Accepted;
+        let owns = names.are_accepted();
         if !owns || hands.delete_all(&resource, None).await? {
             hands.remove_finalizer(&object, finalizer).await?;
         }
@@ -236,7 +281,7 @@ fn status(object: &Object, compiled: &Compiled, names: &Names, hands: &Hands) ->
     let (accepted, why, message) = match (&compiled.definition, names) {
         (Err(faults), _) => ("False", "InvalidDefinition", faults.as_str()),
         (Ok(_), Names::Taken(what)) => ("False", "NamesConflict", what.as_str()),
-        (Ok(_), Names::Accepted) => ("True", "NoConflicts", "no conflicts found"),
+        (Ok(_), Names::Accepted { .. }) => ("True", "NoConflicts", "no conflicts found"),
     };
     let served = accepted == "True";
     let established = if served {
@@ -246,6 +291,16 @@ fn status(object: &Object, compiled: &Compiled, names: &Names, hands: &Hands) ->
     };
     let mut conditions =
         vec![("NamesAccepted", (accepted, why, message)), ("Established", established)];
+    let shared = names.shared_in_words();
+    if let Some(message) = &shared {
+        conditions.push(("ShortNameUnique", ("False", "PluralIsShared", message)));
+    }
+    let approval = Approval::of(&object.key.name.name, &object.metadata.annotations);
+    let approval = approval.as_ref().map(|approval| (approval, approval.to_string()));
+    if let Some((approval, message)) = &approval {
+        let status = if approval.is_given() { "True" } else { "False" };
+        conditions.push((APPROVAL, (status, approval.reason(), message)));
+    }
     if object.metadata.is_terminating() {
         let message = "the objects of this kind are being removed";
         conditions.push(("Terminating", ("True", "InstanceDeletionInProgress", message)));

@@ -120,6 +120,8 @@ async fn questions_about_rights_are_no_kinds_that_somebody_can_declare() {
         let mut declared = crd(resource.plural(), "Harmless");
         declared["metadata"]["name"] = json!(resource.as_str());
         declared["spec"]["group"] = json!(resource.group());
+        declared["metadata"]["annotations"] =
+            json!({"api-approved.kubernetes.io": "unapproved, a test"});
         world.declare(declared).await;
         let refused = until_says(&world, resource.as_str(), "NamesAccepted", "False").await;
         assert_eq!(condition(&refused, "NamesAccepted").1, "NamesConflict", "{resource}");
@@ -219,4 +221,63 @@ async fn faulty_definitions_are_refused_whole() {
     let refused = world.write(&definition(gauges().as_str()), create(faulty)).await.unwrap_err();
     assert!(matches!(refused, Refusal::Rules(RulesRefusal::Invalid(_))), "{refused:?}");
     assert!(world.catalog().get(&gauges()).is_none());
+}
+
+fn of_group(plural: &str, kind: &str, group: &str) -> Value {
+    let mut declared = crd(plural, kind);
+    declared["metadata"]["name"] = json!(format!("{plural}.{group}"));
+    declared["spec"]["group"] = json!(group);
+    declared
+}
+
+/// A plural alone stands for the server's own kind, whatever is declared; among declared kinds it
+/// stands for none, and both definitions say so.
+#[tokio::test]
+async fn a_shared_plural_takes_nothing_from_the_servers_own_kinds() {
+    let world = World::new().await;
+    let short = |world: &World, plural: &str| {
+        world.catalog().by_short_name(plural).map(|served| served.resource().to_string())
+    };
+    world.declare(of_group("namespaces", "Space", "a.example.io")).await;
+    assert_eq!(short(&world, "namespaces").as_deref(), Some("namespaces"));
+    let said = until_says(&world, "namespaces.a.example.io", "ShortNameUnique", "False").await;
+    assert_eq!(condition(&said, "Established").0, "True");
+
+    world.declare(of_group("gauges", "Gauge", "a.example.io")).await;
+    assert_eq!(short(&world, "gauges").as_deref(), Some("gauges.a.example.io"));
+    world.declare(of_group("gauges", "Gauge", "b.example.io")).await;
+    assert_eq!(short(&world, "gauges"), None);
+    for name in ["gauges.a.example.io", "gauges.b.example.io"] {
+        until_says(&world, name, "ShortNameUnique", "False").await;
+    }
+    world.put(&definition("gauges.b.example.io"), delete()).await;
+    until_says(&world, "gauges.a.example.io", "ShortNameUnique", "").await;
+    assert_eq!(short(&world, "gauges").as_deref(), Some("gauges.a.example.io"));
+}
+
+/// Groups of the Kubernetes community are not for everybody.
+#[tokio::test]
+async fn a_kind_of_the_community_says_who_approved_it() {
+    let world = World::new().await;
+    let name = "gauges.test.k8s.io";
+    let declared = of_group("gauges", "Gauge", "test.k8s.io");
+    let approved = |text: &str| json!({"annotations": {"api-approved.kubernetes.io": text}});
+    let refused = world.write(&definition(name), create(declared.clone())).await.unwrap_err();
+    let Refusal::Rules(RulesRefusal::Invalid(faults)) = refused else { panic!("{refused:?}") };
+    assert!(faults[0].to_string().contains("api-approved.kubernetes.io"), "{faults:?}");
+    let mut good = declared;
+    good["metadata"]["annotations"] = approved("https://example.io/1")["annotations"].clone();
+    world.declare(good).await;
+    let said = |reason: &'static str| {
+        move |world: &World| {
+            world.peek(&definition(name)).is_some_and(|object| {
+                condition(&object, "KubernetesAPIApprovalPolicyConformant").1 == reason
+            })
+        }
+    };
+    world.until("it is approved", said("ApprovedAnnotation")).await;
+    let metadata = |text: &str| merge(json!({"metadata": approved(text)}));
+    world.put(&definition(name), metadata("unapproved, a test")).await;
+    world.until("it is not approved", said("UnapprovedAnnotation")).await;
+    world.write(&definition(name), metadata("yes")).await.unwrap_err();
 }

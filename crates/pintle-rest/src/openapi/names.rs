@@ -53,8 +53,9 @@ impl Names {
             }
         }
         let alone = |served: &&std::sync::Arc<Served>| {
-            catalog.by_plural(&served.definition.kind.plural).count() == 1
-                && claimed(served).iter().all(|name| uses.get(name) == Some(&1))
+            catalog.has_short_name(served)
+                && (served.definition.core
+                    || claimed(served).iter().all(|name| uses.get(name) == Some(&1)))
         };
         Self { plain: catalog.iter().filter(alone).map(|served| served.resource()).collect() }
     }
@@ -62,7 +63,7 @@ impl Names {
     /// The names of a kind of the catalogue.
     pub(crate) fn of_kind<'a>(&self, catalog: &Catalog, served: &'a Served) -> KindNames<'a> {
         let plural = &*served.definition.kind.plural;
-        let short = catalog.by_plural(plural).count() == 1 && !Route::is_kept(plural);
+        let short = catalog.has_short_name(served) && !Route::is_kept(plural);
         let path = if short { format!("/{plural}") } else { qualified(served) };
         KindNames { served, plain: self.plain.contains(&served.resource()), path }
     }

@@ -2,8 +2,7 @@
 //!
 //! The shape of the document is checked by the schema that `CustomResourceDefinition` itself has;
 //! what a schema cannot say is checked here. The rules are those of apiextensions-apiserver's
-//! `apis/apiextensions/validation`. An `api-approved.kubernetes.io` annotation is not asked for:
-//! upstream accepts protected groups without it too, and only reports it in a condition.
+//! `apis/apiextensions/validation`. What the annotations must say is in [`super::approval`].
 
 mod check;
 

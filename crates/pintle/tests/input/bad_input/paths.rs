@@ -271,6 +271,7 @@ async fn lookalikes() -> Server {
         ("foobar", "a.io", "Namespaced"),
         ("foo", "b.a.io", "Namespaced"),
         ("b", "a.io", "Cluster"),
+        ("roles", "a.io", "Namespaced"),
     ];
     let json = [("content-type", "application/json")];
     for (plural, group, scope) in kinds {
@@ -287,6 +288,7 @@ async fn lookalikes() -> Server {
         ("/foobar?namespace=a", "longer"),
         ("/foo.b.a.io?namespace=a", "elsewhere"),
         ("/b", "everywhere"),
+        ("/roles.a.io?namespace=a", "mine"),
     ];
     for (path, name) in places {
         server.post(path, &json!({"metadata": {"name": name}})).await.expect(201);
@@ -318,6 +320,9 @@ async fn no_name_reaches_into_another() {
         [
             get("/foo").is(404, "AMBIGUOUS_KIND", "/foo.a.io or /foo.b.a.io"),
             get("/foo/in-a?namespace=a").is(404, "AMBIGUOUS_KIND", "/foo.a.io"),
+            // A kind of that plural is declared, and takes nothing from the server's own.
+            get("/roles").is(200, "", "[]"),
+            get("/roles.a.io/mine?namespace=a").is(200, "", "mine"),
             missing(get("/foo.a.io/in-a")),
             missing(get("/foo.a.io/in-a?namespace=ab")),
             missing(get("/foo.a.io/a%2Fin-a")),
