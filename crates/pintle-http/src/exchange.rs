@@ -110,6 +110,8 @@ pub enum Decision {
     Forbidden,
     /// Nothing: who calls is not known, and has to be.
     Unauthenticated,
+    /// Nothing: the request is for, or from, another machine.
+    ForeignHost,
 }
 
 impl Decision {
@@ -120,6 +122,7 @@ impl Decision {
             Self::Allowed => "allowed",
             Self::Forbidden => "forbidden",
             Self::Unauthenticated => "unauthenticated",
+            Self::ForeignHost => "foreign_host",
         }
     }
 }
@@ -221,9 +224,12 @@ impl Exchange {
         }
     }
 
-    /// Whether the caller was turned away: not known, or not allowed to.
+    /// Whether the caller was turned away: not known, not allowed to, or not meant for this server.
     pub const fn is_turned_away(&self) -> bool {
-        matches!(self.decision, Decision::Forbidden | Decision::Unauthenticated)
+        matches!(
+            self.decision,
+            Decision::Forbidden | Decision::Unauthenticated | Decision::ForeignHost
+        )
     }
 
     /// The rules allow this. What is allowed in several namespaces is in none that could be named.
@@ -291,9 +297,16 @@ impl Exchange {
     /// The door says no, in these words.
     pub fn told(&mut self, answer: &Answer) {
         self.reason = Some(answer.reason);
-        if answer.status == StatusCode::UNAUTHORIZED {
-            self.decision = Decision::Unauthenticated;
-            self.why = Some(answer.message.as_str().into());
+        let turned_away = match answer.reason {
+            Reason::Unauthenticated => Some(Decision::Unauthenticated),
+            Reason::ForeignHost => Some(Decision::ForeignHost),
+            // Also where no rule about a kind was asked, as for a page.
+            Reason::Forbidden if self.decision == Decision::Undecided => Some(Decision::Forbidden),
+            _ => None,
+        };
+        if let Some(decision) = turned_away {
+            self.decision = decision;
+            self.why.get_or_insert_with(|| answer.message.as_str().into());
         }
         self.outcome = match (answer.status, self.outcome) {
             (status, _) if status.is_server_error() => Outcome::Failed,

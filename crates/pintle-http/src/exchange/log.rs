@@ -96,6 +96,7 @@ mod tests {
             (404, Decision::Allowed, 1, Level::DEBUG),
             (401, Decision::Unauthenticated, 1, Level::INFO),
             (403, Decision::Forbidden, 1, Level::INFO),
+            (403, Decision::ForeignHost, 1, Level::INFO),
             (200, Decision::Allowed, 1_001, Level::WARN),
             (503, Decision::Allowed, 1, Level::WARN),
             (500, Decision::Allowed, 1, Level::ERROR),

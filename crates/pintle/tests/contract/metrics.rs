@@ -141,6 +141,16 @@ async fn hostile_requests_make_no_labels() {
 }
 
 #[tokio::test]
+async fn a_foreign_host_is_turned_away_counted_and_logged() {
+    let server = Launch::devices().log("info").start().await;
+    server.send("GET", "/devices", &[("host", "evil.example")], "").await.expect(403);
+    let samples = samples(&server).await;
+    let series = "pintle_turned_away_total{decision=\"foreign_host\"}";
+    assert_eq!(samples.get(series), Some(&1.0), "{samples:#?}");
+    server.until_logged("FOREIGN_HOST").await;
+}
+
+#[tokio::test]
 async fn metrics_can_be_switched_off() {
     let server = Launch::devices().arg("--metrics=false").start().await;
     server.get("/devices/dev-123").await.expect(200);
@@ -168,6 +178,10 @@ async fn metrics_take_the_right_to_the_path() {
                 let series =
                     format!("pintle_authentication_failures_total{{reason=\"{reason}\"}} 1");
                 assert!(reply.text().contains(&series), "{series}");
+            }
+            for (decision, count) in [("unauthenticated", 2), ("forbidden", 1)] {
+                let series = format!("pintle_turned_away_total{{decision=\"{decision}\"}} {count}");
+                assert!(reply.text().contains(&series), "{series}: {}", reply.text());
             }
         }
     }

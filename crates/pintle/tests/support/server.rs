@@ -71,10 +71,7 @@ impl Launch {
     pub(crate) async fn start(self) -> Server {
         let data_dir = tempfile::tempdir().expect("a temporary directory");
         let running = Running::start(self.command(data_dir.path())).await;
-        // The client speaks no TLS, and the socket is there.
-        if !running.stdout.text().contains("https://") {
-            running.ready().await;
-        }
+        until_ready(&running).await;
         Server { client: Client::new(running.address), running, launch: self, data_dir }
     }
 
@@ -93,6 +90,13 @@ impl Launch {
         // In the environment, so that a test can still say otherwise with an option.
         command.env("PINTLE_LISTEN", "127.0.0.1:0").stdin(Stdio::null());
         command
+    }
+}
+
+async fn until_ready(running: &Running) {
+    // The client speaks no TLS, and the socket is there.
+    if !running.stdout.text().contains("https://") {
+        running.ready().await;
     }
 }
 
@@ -128,6 +132,12 @@ impl Server {
     /// What it logged.
     pub(crate) fn stderr(&self) -> String {
         self.running.stderr.text()
+    }
+
+    /// Waits until it has logged this.
+    pub(crate) async fn until_logged(&self, what: &str) {
+        let logged = self.running.stderr.until(|text| text.contains(what).then_some(()));
+        within(&format!("{what:?} in the log"), logged).await.expect("the server goes on");
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -223,7 +233,7 @@ impl Server {
     pub(crate) async fn start_again(&mut self) {
         let command = self.launch.command(self.data_dir.path());
         self.running = Running::start(command).await;
-        self.running.ready().await;
+        until_ready(&self.running).await;
         self.client = Client::new(self.running.address);
     }
 
