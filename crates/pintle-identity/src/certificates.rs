@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use pintle_authz::User;
+use pintle_authz::{ALL_UNAUTHENTICATED, ANONYMOUS, User};
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
@@ -77,6 +77,11 @@ pub enum CertificateError {
     /// Its subject is nobody.
     #[error("the client certificate must have exactly one common name (CN), which is the user")]
     NoName,
+    /// Its subject is nobody in particular.
+    #[error(
+        "the client certificate names {ANONYMOUS} or {ALL_UNAUTHENTICATED}, which is who shows nothing"
+    )]
+    Nobody,
 }
 
 impl ClientTrust {
@@ -176,7 +181,11 @@ fn user(certificate: &Certificate) -> Result<User, CertificateError> {
         return Err(CertificateError::NoName);
     }
     let groups = texts(certificate, ORGANIZATION)?.into_iter().filter(|group| !group.is_empty());
-    Ok(User::authenticated(name, None, groups.map(Arc::from)))
+    let user = User::authenticated(name, None, groups.map(Arc::from));
+    if user.is_anonymous() || user.is_in(ALL_UNAUTHENTICATED) {
+        return Err(CertificateError::Nobody);
+    }
+    Ok(user)
 }
 
 /// The texts of one kind in the subject.

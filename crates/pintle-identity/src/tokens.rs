@@ -1,15 +1,17 @@
 //! Static bearer tokens, from the file that Kubernetes' `--token-auth-file` takes.
 //!
 //! Each line is `token,user,uid` or `token,user,uid,"group1,group2"`; a field with a comma stands
-//! in double quotes. There are no comments. Only digests of the tokens are kept, and no error and
-//! no `Debug` shows a token. Reading the file, and the `Authorization` header, is done elsewhere.
+//! in double quotes. A line that is `#` alone, or begins with `# `, is a comment: no token can,
+//! because tokens have no spaces. (`#tok,user,uid` is a token, as upstream.) Only digests of the
+//! tokens are kept, and no error and no `Debug` shows a token. Reading the file, and the
+//! `Authorization` header, is done elsewhere.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pintle_authz::User;
+use pintle_authz::{ALL_UNAUTHENTICATED, ANONYMOUS, MASTERS, User};
 use sha2::{Digest, Sha256};
 
 use crate::life::Life;
@@ -32,6 +34,7 @@ pub struct TokenFile {
 #[derive(Default)]
 pub struct StaticTokens {
     holders: HashMap<TokenDigest, Holder>,
+    commented: bool,
 }
 
 #[derive(Debug)]
@@ -98,12 +101,16 @@ impl TokenFile {
 }
 
 impl StaticTokens {
-    /// Reads the text of the file. Blank lines are skipped.
+    /// Reads the text of the file. Blank lines and comments are skipped.
     pub fn parse(text: &str) -> Result<Self, TokenFileError> {
         let mut tokens = Self::default();
         let mut line_of_token = HashMap::new();
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let number = index + 1;
+            if line.trim_end() == "#" || line.starts_with("# ") {
+                tokens.commented = true;
+                continue;
+            }
             let fault = |problem| TokenFileError { line: number, problem };
             let (digest, user) = parse_line(line).map_err(fault)?;
             if let Some(earlier) = line_of_token.insert(digest, number) {
@@ -121,6 +128,21 @@ impl StaticTokens {
     /// How many tokens there are.
     pub fn len(&self) -> usize {
         self.holders.len()
+    }
+
+    /// Whether somebody left the file without tokens on purpose: it has a comment. One that has
+    /// nothing at all may just be being written.
+    pub fn is_empty_on_purpose(&self) -> bool {
+        self.is_empty() && self.commented
+    }
+
+    /// The users who may do everything, whatever the rules say: those in `system:masters`.
+    pub fn masters(&self) -> Vec<&str> {
+        let masters = self.holders.values().filter(|holder| holder.user.is_in(MASTERS));
+        let mut names: Vec<_> = masters.map(|holder| &*holder.user.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Whether nobody can show a token that is known.
@@ -152,13 +174,20 @@ fn parse_line(line: &str) -> Result<(TokenDigest, User), String> {
                         token,user,uid,\"group1,group2\""
                 .to_owned());
         }
+        [_] => return Err("1 field; expected token,user,uid[,\"groups\"]".to_owned()),
         few => return Err(format!("{} fields; expected token,user,uid[,\"groups\"]", few.len())),
     };
     check_token(token)?;
     if name.is_empty() || name.trim() != name {
         return Err("the user name must not be empty, or begin or end with a space".to_owned());
     }
+    if name == ANONYMOUS {
+        return Err(format!("{ANONYMOUS:?} is who shows no token"));
+    }
     let groups = groups.split(',').map(str::trim).filter(|group| !group.is_empty());
+    if groups.clone().any(|group| group == ALL_UNAUTHENTICATED) {
+        return Err(format!("{ALL_UNAUTHENTICATED:?} is the group of those who show no token"));
+    }
     let uid = Some(uid.as_str()).filter(|uid| !uid.is_empty());
     Ok((digest(token), User::authenticated(name, uid, groups.map(Arc::from))))
 }
@@ -259,7 +288,15 @@ mod tests {
             let found = tokens.caller(token).map(|caller| (*caller.user).clone());
             assert_eq!(found, expected, "{token:?}");
         }
-        assert!(StaticTokens::parse("\n \n").unwrap().is_empty());
+        for (text, on_purpose) in [("", false), ("\n \n", false), ("#\n", true), ("# none\n", true)]
+        {
+            let tokens = StaticTokens::parse(text).unwrap();
+            assert!(tokens.is_empty(), "{text:?}");
+            assert_eq!(tokens.is_empty_on_purpose(), on_purpose, "{text:?}");
+        }
+        let tokens = StaticTokens::parse(&format!("# people\n{FILE}")).unwrap();
+        assert_eq!((tokens.len(), tokens.is_empty_on_purpose()), (4, false));
+        assert_eq!(tokens.masters(), ["bob"]);
     }
 
     #[test]
@@ -288,7 +325,10 @@ mod tests {
     fn bad_lines_are_named_and_no_secret_is_shown() {
         let long = format!("s3cr3t,{},1", "x".repeat(LINE_BYTES_MAX));
         let cases = [
-            ("s3cr3t", 1, "1 fields; expected"),
+            ("s3cr3t", 1, "1 field; expected"),
+            ("# s3cr3t\n#s3cr3t", 2, "1 field; expected"),
+            ("s3cr3t,system:anonymous,1", 1, "\"system:anonymous\" is who"),
+            ("s3cr3t,alice,1,system:unauthenticated", 1, "\"system:unauthenticated\" is the"),
             ("\n\ns3cr3t,alice", 3, "2 fields; expected"),
             ("s3cr3t,alice,1,ops,dev", 1, "more than 4 fields"),
             (",alice,1", 1, "the token is empty"),

@@ -147,7 +147,16 @@ impl Identity {
 impl Tokens {
     fn load(file: &Path) -> Result<Self, IdentityError> {
         let watch = FileWatch::new([file.to_owned()]);
-        let known = Arc::new(TokenFile::new(read_tokens(file)?));
+        let tokens = read_tokens(file)?;
+        input_file::warn_of_readers(file, "tokens");
+        if tokens.is_empty() {
+            tracing::warn!(file = %file.display(), "there are no tokens in it: nobody has one");
+        }
+        let masters = tokens.masters().join(", ");
+        if !masters.is_empty() {
+            tracing::info!(masters, "tokens of system:masters may do everything, without rules");
+        }
+        let known = Arc::new(TokenFile::new(tokens));
         Ok(Self { file: file.to_owned(), watch, known })
     }
 }
@@ -165,6 +174,11 @@ fn read_tokens(file: &Path) -> Result<StaticTokens, IdentityError> {
 fn replace_tokens(file: &Path, known: &TokenFile) -> Reload {
     let tokens = input_file::read_text(file).map_err(|error| error.to_string())?;
     let tokens = StaticTokens::parse(&tokens).map_err(|error| error.to_string())?;
+    if tokens.is_empty() && !tokens.is_empty_on_purpose() {
+        let why = "it has no tokens, which would lock everybody out; if that is meant, leave a \
+                   comment in it, as in \"# nobody\"";
+        return Err(why.to_owned());
+    }
     let Replaced { new, revoked } = known.replace(tokens);
     let changed = new + revoked > 0;
     Ok(changed.then(|| format!("{new} new tokens, {revoked} revoked")))
@@ -196,10 +210,22 @@ mod tests {
             let problem = replace_tokens(&file, &known).unwrap_err();
             assert!(problem.contains("line ") && !problem.contains("s3cr3t"), "{problem}");
         }
+        for empty in ["", "\n\n"] {
+            std::fs::write(&file, empty).unwrap();
+            let problem = replace_tokens(&file, &known).unwrap_err();
+            assert!(problem.contains("no tokens"), "{problem}");
+        }
         std::fs::remove_file(&file).unwrap();
         replace_tokens(&file, &known).unwrap_err();
         std::fs::write(&file, "s3cr3t-1,alice,1\ns3cr3t-2,bob,2\n").unwrap();
         let found = replace_tokens(&file, &known);
         assert_eq!(found, Ok(Some("1 new tokens, 0 revoked".to_owned())), "alice was never gone");
+        std::fs::write(&file, "# nobody\n").unwrap();
+        let found = replace_tokens(&file, &known);
+        assert_eq!(
+            found,
+            Ok(Some("0 new tokens, 2 revoked".to_owned())),
+            "it says that it is meant"
+        );
     }
 }

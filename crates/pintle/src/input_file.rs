@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// What a file has at most, in bytes, where nothing smaller is said.
@@ -24,6 +25,18 @@ pub(crate) fn read(file: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
         return Err(Error::new(ErrorKind::FileTooLarge, why));
     }
     Ok(bytes)
+}
+
+/// Says so where everybody on this machine can read what a file keeps secret.
+pub(crate) fn warn_of_readers(file: &Path, what: &'static str) {
+    if is_for_everybody(file) {
+        let advice = "chmod 600 ends that";
+        tracing::warn!(file = %file.display(), advice, "everybody on this machine can read the {what} in it");
+    }
+}
+
+fn is_for_everybody(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
 }
 
 /// Reads a regular file of at most [`BYTES_MAX`] as text.

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::task::spawn_blocking;
 
-/// Files are looked at so often.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// Files are looked at so often: what is taken back must be gone within a second.
+const INTERVAL: Duration = Duration::from_millis(250);
 /// A file that was written so lately may be written again without looking any different, because
 /// file systems count time in ticks.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);

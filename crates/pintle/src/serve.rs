@@ -114,7 +114,7 @@ impl ServeError {
 
 /// Serves until SIGTERM or SIGINT. What there is to know at the start is written to `out`.
 pub async fn serve(config: &ServeConfig, out: &mut impl Write) -> Result<(), ServeError> {
-    let server = Server::builder().settings(config.clone()).start().await?;
+    let server = Server::builder().settings(config.clone()).catching_signals().start().await?;
     // A reader that has gone stops nothing.
     drop(write!(out, "{}", server.greeting()).and_then(|()| out.flush()));
     server.run().await

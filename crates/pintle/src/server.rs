@@ -41,6 +41,7 @@ pub struct Builder {
     settings: ServeConfig,
     documents: Vec<Result<Value, serde_json::Error>>,
     hook: Option<Arc<dyn Hook>>,
+    catches_signals: bool,
 }
 
 impl Builder {
@@ -81,9 +82,14 @@ impl Builder {
         Self { hook: Some(Arc::new(hook)), ..self }
     }
 
+    /// Takes signals from before it answers on, so that one that comes at once finds it prepared.
+    pub(crate) fn catching_signals(self) -> Self {
+        Self { catches_signals: true, ..self }
+    }
+
     /// Starts the server: when this returns, it answers. It has to be called on a runtime of tokio.
     pub async fn start(self) -> Result<Server, ServeError> {
-        let Self { settings: config, documents, hook } = self;
+        let Self { settings: config, documents, hook, catches_signals } = self;
         let manifests = load(&config, documents)?;
         for place in &manifests.skipped {
             tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
@@ -119,6 +125,8 @@ impl Builder {
             sample: sample(&engine, &manifests.manifests),
         };
         let greeting = banner.text();
+        let signals =
+            catches_signals.then(Signals::new).transpose().map_err(ServeError::Signals)?;
         let parts = Parts {
             config,
             identity,
@@ -130,7 +138,7 @@ impl Builder {
             mode,
             greeting,
         };
-        Ok(parts.serve(listener, address))
+        Ok(Server { signals, ..parts.serve(listener, address) })
     }
 }
 
@@ -197,6 +205,7 @@ impl Parts {
             deliveries,
             observation,
             serving,
+            signals: None,
             _following: following,
         }
     }
@@ -216,6 +225,7 @@ pub struct Server {
     deliveries: Running,
     observation: Observation,
     serving: JoinSet<()>,
+    signals: Option<Signals>,
     _following: JoinSet<()>,
 }
 
@@ -259,24 +269,38 @@ impl Server {
     }
 
     /// Serves until SIGTERM or SIGINT, and stops.
-    pub async fn run(self) -> Result<(), ServeError> {
-        let mut signals = Signals::new().map_err(ServeError::Signals)?;
+    pub async fn run(mut self) -> Result<(), ServeError> {
+        let caught = self.signals.take();
+        let mut signals = caught.map_or_else(Signals::new, Ok).map_err(ServeError::Signals)?;
         let manager = ServiceManager::of_this_process();
         manager.tell(State::Ready);
         signals.wait().await;
         manager.tell(State::Stopping);
         self.engine.announce_end();
         signals.linger(self.shutdown_delay).await;
-        tracing::info!("going down: finishing what is in progress");
-        self.stop().await
+        tracing::info!("going down: finishing what is in progress; a signal breaks it off");
+        self.stop_unless(signals.wait()).await
     }
 
     /// Stops: nothing new is accepted, watches end, requests in progress finish, and what was
     /// acknowledged is on disk.
-    pub async fn stop(mut self) -> Result<(), ServeError> {
+    pub async fn stop(self) -> Result<(), ServeError> {
+        self.stop_unless(std::future::pending()).await
+    }
+
+    /// Stops, and waits for nobody any more once `hurried` is over. What was acknowledged is on
+    /// disk all the same.
+    async fn stop_unless(mut self, hurried: impl Future<Output = ()>) -> Result<(), ServeError> {
         self.engine.end_watches();
-        while self.serving.join_next().await.is_some() {}
-        self.deliveries.ended().await;
+        let drained = async {
+            while self.serving.join_next().await.is_some() {}
+            self.deliveries.ended().await;
+        };
+        tokio::select! {
+            () = drained => {}
+            () = hurried => tracing::warn!("broken off: requests in progress get no answer"),
+        }
+        self.serving.shutdown().await;
         let closed = self.engine.close().await.map_err(ServeError::Engine);
         self.observation.close().await;
         closed
@@ -354,9 +378,9 @@ fn sample(engine: &Engine, manifests: &[Manifest]) -> Option<String> {
         let resource = catalog.resource_of(text("/apiVersion")?, text("/kind")?)?;
         let served = catalog.get(&resource).filter(|served| !served.definition.core)?;
         let namespace = text("/metadata/namespace").is_none_or(|it| it == "default");
-        let alone = catalog.by_plural(&served.definition.kind.plural).count() == 1;
+        let short = catalog.has_short_name(served);
         let plural =
-            if alone { served.definition.kind.plural.to_string() } else { resource.to_string() };
+            if short { served.definition.kind.plural.to_string() } else { resource.to_string() };
         let name = text("/metadata/name").filter(|_| namespace)?;
         Some(format!("/{plural}/{name}"))
     })

@@ -2,7 +2,6 @@
 
 mod self_signed;
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use pintle_http::{CertificateFault, ServerCertificate, Tls};
@@ -76,7 +75,7 @@ impl ServerTls {
             (Some(cert), Some(key), false) => {
                 let watch = FileWatch::new([cert.clone(), key.clone()]);
                 let tls = Tls::new(&read(cert, key)?, ask);
-                warn_of_readers(key);
+                input_file::warn_of_readers(key, "private key");
                 let (cert, key) = (cert.clone(), key.clone());
                 Ok(Some(Self { tls, ca: None, origin: Origin::Files { cert, key, watch } }))
             }
@@ -124,13 +123,6 @@ fn replace(tls: &Tls, cert: &Path, key: &Path) -> Reload {
         None => error.to_string(),
     })?;
     Ok(tls.replace(&certificate).then(|| "new connections get the new certificate".to_owned()))
-}
-
-fn warn_of_readers(key: &Path) {
-    let mode = std::fs::metadata(key).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o007 != 0 {
-        tracing::warn!(file = %key.display(), "everybody on this machine can read this private key");
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pintle_authz::{ALL_UNAUTHENTICATED, ANONYMOUS, MASTERS};
 use pintle_identity::{StaticTokens, TokenFileError};
 
 use crate::input_file;
@@ -73,9 +74,15 @@ const RANDOM_BYTES: usize = 32;
 /// It tells people, and programs that look for leaked secrets, what it is.
 const PREFIX: &str = "pintle_";
 
+/// What names begin with that are not people's; Kubernetes' rule.
+const RESERVED: &str = "system:";
+
 /// Makes a token. Prints its line, or appends that to a file and prints the token.
 pub fn run(args: &TokenArgs, out: &mut impl Write) -> Result<(), TokenError> {
     check(args)?;
+    for surprise in surprises(args) {
+        drop(writeln!(io::stderr(), "warning: {surprise}"));
+    }
     let token = random_token()?;
     let line = line(&token, args);
     let printed = match &args.file {
@@ -113,7 +120,30 @@ fn check(args: &TokenArgs) -> Result<(), TokenError> {
     let unsayable = |group: &&String| group.is_empty() || group.contains(',');
     args.group.iter().find(unsayable).map_or(Ok(()), |group| {
         refuse("the group", group, "it is empty, or has a comma, which separates groups")
-    })
+    })?;
+    if args.user == ANONYMOUS {
+        return refuse("the user name", &args.user, "it is that of whoever shows no token");
+    }
+    args.group
+        .iter()
+        .find(|group| *group == ALL_UNAUTHENTICATED)
+        .map_or(Ok(()), |group| refuse("the group", group, "it is that of whoever shows no token"))
+}
+
+/// What is worth a second look in a token of this user.
+fn surprises(args: &TokenArgs) -> Vec<String> {
+    let mut said = Vec::new();
+    if args.group.iter().any(|group| group == MASTERS) {
+        said.push(format!("who is in {MASTERS} may do everything, whatever the rules say"));
+    }
+    if args.user.starts_with(RESERVED) {
+        said.push(format!(
+            "user names that begin with {RESERVED:?} are those of servers and their parts; bindings \
+             of Kubernetes manifests may give {:?} rights that nobody thought of",
+            args.user
+        ));
+    }
+    said
 }
 
 fn line(token: &str, args: &TokenArgs) -> String {
@@ -203,7 +233,9 @@ mod tests {
 
     #[test]
     fn names_that_a_line_cannot_hold_are_refused() {
-        let cases: [(&str, &str, &[&str]); 7] = [
+        let cases: [(&str, &str, &[&str]); 9] = [
+            ("system:anonymous", "", &[]),
+            ("alice", "", &["ops", "system:unauthenticated"]),
             ("", "", &[]),
             (" alice", "", &[]),
             ("alice\nroot,root,0,system:masters", "", &[]),
@@ -215,6 +247,23 @@ mod tests {
         for (user, uid, groups) in cases {
             let error = run(&args(user, uid, groups, None), &mut Vec::new()).unwrap_err();
             assert!(matches!(error, TokenError::Name { .. }), "{user:?} {uid:?} {groups:?}");
+        }
+    }
+
+    #[test]
+    fn what_gives_more_than_it_looks_is_warned_of() {
+        for (user, groups, expected) in [
+            ("alice", &["ops"] as &[&str], 0),
+            ("alice", &["system:monitoring"], 0),
+            ("alice", &["system:masters"], 1),
+            ("system:kube-scheduler", &["ops"], 1),
+            ("system:admin", &["ops", "system:masters"], 2),
+        ] {
+            assert_eq!(
+                surprises(&args(user, "", groups, None)).len(),
+                expected,
+                "{user} {groups:?}"
+            );
         }
     }
 

@@ -39,6 +39,9 @@ impl Certificates {
         })?;
         let trust = ClientTrust::from_pem(&text)
             .map_err(|problem| IdentityError::ClientCa { file: file.clone(), problem })?;
+        let note = "whom this CA names is who they are, and it may put anybody into system:masters, \
+                    who may do everything: let it sign for this server alone";
+        tracing::info!(file = %file.display(), note, "client certificates are believed");
         Ok(Some(Self { trust: Arc::new(trust), file, watch }))
     }
 

@@ -72,6 +72,7 @@ impl Made {
         };
         let key = match input_file::read_text(&key_file) {
             Ok(text) if input_file::read(&ca_file, FILE_BYTES_MAX).is_ok() => {
+                input_file::warn_of_readers(&key_file, "private key");
                 KeyPair::from_pem(&text).map_err(|_| MakeError::Key { file: key_file })?
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -110,8 +111,12 @@ impl Made {
 
     /// Shows a new certificate every now and then, for ever.
     pub(super) async fn renew(self, tls: Tls) {
+        self.renew_every(RENEWED_AFTER, tls).await;
+    }
+
+    async fn renew_every(self, interval: Duration, tls: Tls) {
         loop {
-            tokio::time::sleep(RENEWED_AFTER).await;
+            tokio::time::sleep(interval).await;
             match self.issue() {
                 Ok(certificate) => {
                     tls.replace(&certificate);
@@ -169,8 +174,57 @@ fn write_new(file: &Path, text: &str, mode: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+    use std::pin::Pin;
+    use std::sync::Arc;
+
+    use http::{Request, Response};
+    use pintle_http::{Body, Door, RequestBody, ServerLimits};
+    use tokio::net::TcpListener;
 
     use super::*;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Door for Nothing {
+        fn handle(
+            self: Arc<Self>,
+            _: Request<RequestBody>,
+        ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+            Box::pin(async { Response::new(Body::empty()) })
+        }
+    }
+
+    /// The certificates that a server shows to a client that trusts its CA, as text.
+    async fn shown(url: &str, ca: &Path) -> String {
+        let mut curl = std::process::Command::new("curl");
+        curl.args(["-sSf", "--max-time", "20", "-w", "%{certs}", "--cacert"]).arg(ca).arg(url);
+        let output = tokio::task::spawn_blocking(move || curl.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_running_server_shows_its_renewed_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = Made::load_or_make(dir.path(), "127.0.0.1".parse().unwrap()).unwrap();
+        let (tls, ca) = (Tls::new(&made.issue().unwrap(), false), made.ca_file());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        let (_going_on, closing) = tokio::sync::watch::channel(false);
+        let (door, limits) = (Arc::new(Nothing), ServerLimits::default());
+        let serving =
+            pintle_http::serve(listener, door, limits, Some(tls.clone()), Arc::default(), closing);
+        let serving = tokio::spawn(serving);
+        let first = shown(&url, &ca).await;
+        assert!(first.contains("BEGIN CERTIFICATE"), "{first}");
+        assert_eq!(shown(&url, &ca).await, first, "it is the same until it is renewed");
+        let renewing = tokio::spawn(made.renew_every(Duration::from_millis(20), tls));
+        let renewed = async { while shown(&url, &ca).await == first {} };
+        tokio::time::timeout(Duration::from_secs(30), renewed).await.unwrap();
+        renewing.abort();
+        serving.abort();
+    }
 
     #[test]
     fn the_ca_stays_and_only_its_owner_reads_its_key() {

@@ -158,6 +158,79 @@ async fn a_server_makes_a_certificate_that_its_ca_vouches_for() {
     assert!(server.stdout().contains(&format!("--cacert {ca}")), "{}", server.stdout());
 }
 
+/// New connections get the new certificate, and a file that cannot be used changes nothing.
+#[tokio::test]
+async fn a_server_shows_the_certificate_that_its_files_hold_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    let pair = || {
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let ((old, old_key), (new, new_key)) = (pair(), pair());
+    for (file, text) in
+        [("old.crt", &old), ("new.crt", &new), ("server.crt", &old), ("server.key", &old_key)]
+    {
+        std::fs::write(place(file), text).unwrap();
+    }
+    let launch = Launch::devices().arg("--tls-cert").arg(place("server.crt"));
+    let server = launch.arg("--tls-key").arg(place("server.key")).start().await;
+    let trusts = |ca: &str| curl(&server, &["--cacert", &place(ca)]);
+    assert!(trusts("old.crt").1.ends_with(" 200") && !trusts("new.crt").0);
+    // One without the other: that is said, and the old pair stays.
+    std::fs::write(place("server.crt"), &new).unwrap();
+    server.until_logged("do not go together").await;
+    assert!(trusts("old.crt").1.ends_with(" 200") && !trusts("new.crt").0);
+    std::fs::write(place("server.key"), &new_key).unwrap();
+    server.until_logged("new connections get the new certificate").await;
+    assert!(trusts("new.crt").1.ends_with(" 200") && !trusts("old.crt").0);
+}
+
+#[tokio::test]
+async fn a_token_that_is_taken_back_is_refused_within_a_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let tokens = dir.path().join("tokens.csv");
+    let all = "stays,alice,1\ngoes,bob,1\ngoes-too,bob,1\n";
+    std::fs::write(&tokens, all).unwrap();
+    let policy = devices().join("policy.yaml");
+    let launch = Launch::devices().arg("--policy").arg(policy).arg("--tokens").arg(&tokens);
+    let server = launch.start().await;
+    assert!(server.stderr().contains("everybody on this machine can read the tokens"));
+    assert_eq!(get(&server, "goes").await.0, 200);
+    let lines = crate::harness::stream::Framing::Lines;
+    let authorization = bearer("goes");
+    let headers = [("authorization", authorization.as_str())];
+    let watch = server.watch_as("/devices?watch=true", lines, &headers).await;
+    let mut watch = watch.unwrap();
+    watch.state().await;
+    let since = std::time::Instant::now();
+    std::fs::write(&tokens, "stays,alice,1\n").unwrap();
+    assert_eq!(watch.event().await.object["code"], json!(401));
+    let took = since.elapsed();
+    assert!(took < std::time::Duration::from_secs(1), "{took:?}");
+    assert_eq!(get(&server, "goes").await.0, 401);
+    // A file with nothing in it may just be being written; nobody is locked out by it.
+    std::fs::write(&tokens, "").unwrap();
+    server.until_logged("lock everybody out").await;
+    assert_eq!(get(&server, "stays").await.0, 200);
+    std::fs::write(&tokens, "# nobody\n").unwrap();
+    server.until_logged("0 new tokens, 1 revoked").await;
+    assert_eq!(get(&server, "stays").await.0, 401);
+}
+
+#[tokio::test]
+async fn keys_that_everybody_can_read_are_warned_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut server = Launch::devices().arg("--tls-self-signed").start().await;
+    let warning = "everybody on this machine can read the private key";
+    assert!(!server.stderr().contains(warning), "{}", server.stderr());
+    let key = server.data_dir().join("tls/ca.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    server.restart().await;
+    assert!(server.stderr().contains(warning), "{}", server.stderr());
+}
+
 #[tokio::test]
 async fn a_client_certificate_says_who_it_is() {
     let dir = tempfile::tempdir().unwrap();
@@ -181,6 +254,7 @@ async fn a_client_certificate_says_who_it_is() {
     client("bob.pem", "bob", &ours);
     client("mallory.pem", "mallory", &ours);
     client("forged.pem", "bob", &theirs);
+    client("nobody.pem", "system:anonymous", &ours);
     let launch = Launch::devices().arg("--policy").arg(devices().join("policy.yaml"));
     let launch = launch.arg("--tokens").arg(devices().join("tokens.csv"));
     let launch = launch.arg("--tls-self-signed").arg("--client-ca").arg(place("ca.crt"));
@@ -188,8 +262,10 @@ async fn a_client_certificate_says_who_it_is() {
     let ca = server.data_dir().join("tls/ca.crt").display().to_string();
     let with = |arguments: &[&str]| curl(&server, &[&["--cacert", &ca], arguments].concat()).1;
     let (bob, mallory, forged) = (place("bob.pem"), place("mallory.pem"), place("forged.pem"));
+    let nobody = place("nobody.pem");
     let token = "authorization: Bearer bob-token";
-    let cases: [(&str, &[&str], &str); 6] = [
+    let cases: [(&str, &[&str], &str); 7] = [
+        ("one that says that it is none", &["--cert", &nobody], " 401"),
         ("a certificate", &["--cert", &bob], " 200"),
         ("one without rights", &["--cert", &mallory], " 403"),
         ("one that nobody signed", &["--cert", &forged], " 401"),

@@ -46,3 +46,23 @@ async fn it_goes_when_the_delay_is_over() {
     assert!(ended.success());
     assert!(began.elapsed() >= Duration::from_millis(700), "{:?}", began.elapsed());
 }
+
+/// Whoever asks twice does not wait for a client that sends its body byte by byte.
+#[tokio::test]
+async fn a_second_signal_breaks_off_what_is_in_progress() {
+    use tokio::io::AsyncWriteExt as _;
+    let mut server = Launch::devices().start().await;
+    let mut slow = server.client.tcp().await;
+    let head = "PUT /devices/dev-123/status HTTP/1.1\r\nhost: localhost\r\n\
+                content-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
+    slow.write_all(head.as_bytes()).await.expect("it is taken");
+    // It has been taken up when another request on the same server was answered.
+    server.get("/livez").await.expect(200);
+    server.terminate();
+    server.until_logged("finishing what is in progress").await;
+    let began = Instant::now();
+    server.terminate();
+    assert!(server.ended().await.success());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(server.stderr().contains("broken off"), "{}", server.stderr());
+}
