@@ -21,4 +21,4 @@ pub use jwt::{
     Remote,
 };
 pub use life::{Lapse, Lapsed};
-pub use tokens::{Replaced, StaticTokens, TokenFile, TokenFileError};
+pub use tokens::{Replaced, StaticTokens, TokenFile, TokenFileError, tokens_in};

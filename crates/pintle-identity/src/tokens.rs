@@ -151,6 +151,18 @@ impl StaticTokens {
     }
 }
 
+/// Each token in the text of the file with the name of its user, in their order, for whoever writes
+/// them into a file of another program.
+pub fn tokens_in(text: &str) -> Result<Vec<(String, String)>, TokenFileError> {
+    StaticTokens::parse(text)?;
+    let lines = text.lines().filter_map(|line| split_fields(line).ok());
+    let tokens = lines.filter_map(|fields| {
+        let mut fields = fields.into_iter();
+        Some((fields.next()?, fields.next()?))
+    });
+    Ok(tokens.collect())
+}
+
 impl fmt::Debug for StaticTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StaticTokens").field("len", &self.len()).finish_non_exhaustive()

@@ -4,12 +4,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::auth::AuthCommand;
 use crate::backup::{BackupArgs, RestoreArgs};
 use crate::config::{self, ConfigError, Environment, ServeConfig};
+use crate::kubeconfig::KubeconfigArgs;
 use crate::token::TokenArgs;
 
 /// What a call of the program asks for.
@@ -19,6 +20,8 @@ pub enum Command {
     Serve(Box<ServeConfig>),
     /// Make a bearer token.
     Token(TokenArgs),
+    /// Write what clients for Kubernetes have to know of a server.
+    Kubeconfig(Box<ServeConfig>, KubeconfigArgs),
     /// Answer a question about rights.
     Auth(AuthCommand),
     /// Copy the data of a server.
@@ -71,6 +74,7 @@ pub fn parse(
         Verb::Restore(args) => Command::Restore(args),
         Verb::Completions { shell } => Command::Completions(shell),
         Verb::Check(CheckArgs { backup: Some(file), .. }) => Command::CheckBackup(file),
+        Verb::Kubeconfig(args) => Command::Kubeconfig(settings(&matches, environment)?, args.own),
         Verb::Check(_) => Command::Check(settings(&matches, environment)?),
         Verb::Serve(_) => Command::Serve(settings(&matches, environment)?),
     })
@@ -82,7 +86,7 @@ pub fn parse_settings(
     environment: &Environment<'_>,
 ) -> Result<ServeConfig, CliError> {
     let command = clap::Command::new("server").after_help(SETTINGS_HELP);
-    let command = <ServeConfig as clap::Args>::augment_args(command);
+    let command = ServeConfig::augment_args(command);
     let matches = command.mut_args(config::with_variable).try_get_matches_from(arguments)?;
     config::resolve(&matches, environment)
 }
@@ -106,10 +110,10 @@ pub const fn version() -> &'static str {
 }
 
 fn grammar() -> clap::Command {
-    ["serve", "check"].into_iter().fold(Cli::command(), |command, verb| {
-        // Which backup to read is no setting.
-        let help =
-            |arg: Arg| if arg.get_id() == "backup" { arg } else { config::with_variable(arg) };
+    let settings = ServeConfig::augment_args(clap::Command::new("settings"));
+    let is_setting = |arg: &Arg| settings.get_arguments().any(|it| it.get_id() == arg.get_id());
+    ["serve", "check", "kubeconfig"].into_iter().fold(Cli::command(), |command, verb| {
+        let help = |arg: Arg| if is_setting(&arg) { config::with_variable(arg) } else { arg };
         command.mut_subcommand(verb, |verb| verb.mut_args(help))
     })
 }
@@ -129,6 +133,8 @@ enum Verb {
     Serve(Box<ServeConfig>),
     /// Make a bearer token that nobody can guess, as a line of the token file
     Token(TokenArgs),
+    /// Write a kubeconfig, from the settings that the server is started with
+    Kubeconfig(Box<KubeconfigVerb>),
     /// Say what somebody may do, and who one is
     Auth {
         #[command(subcommand)]
@@ -157,6 +163,15 @@ struct CheckArgs {
     /// Read this backup, and nothing else
     #[arg(long, value_name = "FILE", exclusive = true)]
     backup: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct KubeconfigVerb {
+    #[command(flatten)]
+    settings: ServeConfig,
+
+    #[command(flatten, next_help_heading = "What is written")]
+    own: KubeconfigArgs,
 }
 
 const SETTINGS_HELP: &str = "\

@@ -66,6 +66,7 @@ mod deliveries;
 mod identity;
 mod in_process;
 mod input_file;
+pub mod kubeconfig;
 pub mod logging;
 pub mod manifests;
 mod observe;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use pintle::check::{self, CheckError};
 use pintle::cli::{self, CliError, Command};
-use pintle::{audit, auth, backup, complain, logging, serve, token};
+use pintle::{audit, auth, backup, complain, kubeconfig, logging, serve, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,6 +19,9 @@ fn main() -> ExitCode {
         }
         Ok(Command::Auth(command)) => ask(&command),
         Ok(Command::Token(args)) => finish(token::run(&args, &mut std::io::stdout())),
+        Ok(Command::Kubeconfig(settings, args)) => {
+            finish(kubeconfig::run(&settings, &args, &mut std::io::stdout()))
+        }
         Ok(Command::Backup(args)) => finish(backup::run_backup(&args, &mut std::io::stdout())),
         Ok(Command::Restore(args)) => finish(backup::run_restore(&args, &mut std::io::stdout())),
         Ok(Command::CheckBackup(file)) => finish(check::run_backup(&file, &mut std::io::stdout())),
