@@ -30,5 +30,7 @@ pub use intent::{
     Conduct, ConflictScope, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
     MetadataMode, PatchRoot, Precondition,
 };
-pub use patch::{JsonPatch, Patch, PatchError, PatchFormat, PatchLimits, Shorthand, Touch};
+pub use patch::{
+    JsonPatch, Patch, PatchError, PatchFormat, PatchLimits, Shorthand, StrategicPatch, Touch,
+};
 pub use refusal::{Conflict, OwnedByOther, Refusal};

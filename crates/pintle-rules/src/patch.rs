@@ -7,17 +7,20 @@
 mod measure;
 mod operations;
 mod shorthand;
+mod strategic;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
 use json_patch::jsonptr::Token;
+use pintle_schema::Schema;
 use serde_json::Value;
 
 pub(crate) use measure::fits;
 pub use operations::JsonPatch;
 pub use shorthand::Shorthand;
+pub use strategic::StrategicPatch;
 
 /// How a patch is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub enum Patch {
     Json(JsonPatch),
     /// Paths and what they are set to.
     Shorthand(Shorthand),
+    /// A merge patch that knows the lists of a core kind.
+    Strategic(StrategicPatch),
 }
 
 /// What one patch may cost.
@@ -167,6 +172,18 @@ impl Patch {
         })
     }
 
+    /// Reads a strategic merge patch, whose media type is [`Self::STRATEGIC_MEDIA_TYPE`], for
+    /// objects of this schema.
+    ///
+    /// It is no [`PatchFormat`]: only core kinds have schemas that say how lists are merged, and
+    /// for all others it must be refused.
+    pub fn strategic(document: &Value, schema: &Schema) -> Result<Self, PatchError> {
+        StrategicPatch::parse(document, schema).map(Self::Strategic)
+    }
+
+    /// The media type of a strategic merge patch.
+    pub const STRATEGIC_MEDIA_TYPE: &str = "application/strategic-merge-patch+json";
+
     /// Changes `target` as the patch says, or leaves it as it was.
     pub fn apply(&self, target: &mut Value, limits: &PatchLimits) -> Result<(), PatchError> {
         let mut result = target.clone();
@@ -178,6 +195,7 @@ impl Patch {
             }
             Self::Json(patch) => patch.apply(&mut result, limits)?,
             Self::Shorthand(patch) => patch.apply(&mut result, limits)?,
+            Self::Strategic(patch) => patch.apply(&mut result, limits)?,
         }
         measure::check_depth(&result, 0, limits)?;
         measure::check_size(&result, limits.result_bytes_max, limits)?;
@@ -201,6 +219,7 @@ impl Patch {
             Self::Merge(_) => Box::new(std::iter::once(Touch::of_path(&[]))),
             Self::Json(patch) => Box::new(patch.touches()),
             Self::Shorthand(patch) => Box::new(patch.touches()),
+            Self::Strategic(patch) => Box::new(patch.fields().map(Touch::of_field)),
         }
     }
 
@@ -210,6 +229,7 @@ impl Patch {
             Self::Merge(document) => has(document, path),
             Self::Json(patch) => patch.states(path),
             Self::Shorthand(patch) => patch.states(path),
+            Self::Strategic(patch) => patch.states(path),
         }
     }
 
@@ -218,7 +238,7 @@ impl Patch {
     pub(crate) fn writing_only(&self, inside: impl Fn(&str) -> bool) -> Self {
         match self {
             Self::Json(patch) => Self::Json(patch.writing_only(inside)),
-            Self::Merge(_) | Self::Shorthand(_) => self.clone(),
+            Self::Merge(_) | Self::Shorthand(_) | Self::Strategic(_) => self.clone(),
         }
     }
 }
@@ -229,6 +249,16 @@ fn has(value: &Value, path: &[&str]) -> bool {
 }
 
 impl<'a> Touch<'a> {
+    fn of_field(field: Option<&'a str>) -> Self {
+        match field {
+            Some(name) => Self {
+                field: Some(Cow::Borrowed(name)),
+                pointer: Cow::Owned(format!("/{}", Token::new(name).encoded())),
+            },
+            None => Self { field: None, pointer: Cow::Borrowed("") },
+        }
+    }
+
     fn of_path(path: &'a [String]) -> Self {
         let pointer = path.iter().fold(String::new(), |mut pointer, segment| {
             pointer.push('/');

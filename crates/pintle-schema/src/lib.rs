@@ -18,4 +18,4 @@ mod schema;
 
 pub use core_kinds::core_definitions;
 pub use definition::{Approval, Column, Definition, Scale, SelectableField, Version};
-pub use schema::{ListType, Schema, ValidationRule};
+pub use schema::{ListType, PatchMerge, Schema, ValidationRule};

@@ -45,6 +45,7 @@ struct Node {
     additional: Additional,
     items: Option<Schema>,
     list_type: ListType,
+    patch_merge: Option<Box<PatchMerge>>,
     default: Option<DefaultValue>,
     rules: Rules,
     cel: Vec<ValidationRule>,
@@ -145,6 +146,14 @@ pub enum ListType {
     Map(Box<[Box<str>]>),
 }
 
+/// How a strategic merge patch merges a list (`x-kubernetes-patch-strategy: merge`). Only core
+/// kinds can be patched so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchMerge {
+    /// What tells the items apart (`x-kubernetes-patch-merge-key`); nothing where they are scalars.
+    pub key: Option<Box<str>>,
+}
+
 /// One entry of `x-kubernetes-validations`. It is kept for whoever evaluates CEL; this crate does
 /// not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,6 +213,11 @@ impl Schema {
             ListType::Map(keys) => Some(keys),
             ListType::Atomic | ListType::Set => None,
         }
+    }
+
+    /// How a strategic merge patch merges a list here; nothing where it replaces the list.
+    pub fn patch_merge(&self) -> Option<&PatchMerge> {
+        self.0.patch_merge.as_deref()
     }
 
     /// Whether only text may stand here.

@@ -8,6 +8,7 @@ use pintle_rules::{
     FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat, PatchRoot,
     Precondition, Propagation, Refusal, Verdict,
 };
+use pintle_schema::Schema;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -149,10 +150,17 @@ fn document() -> BoxedStrategy<Value> {
 
 fn patch() -> BoxedStrategy<Edit> {
     let root = prop_oneof![Just(PatchRoot::Object), Just(PatchRoot::Lane)];
-    (patch_document(), root)
-        .prop_filter_map("a patch", |((format, document), root)| {
-            Some(Edit::Patch(Patch::parse(format, &document).ok()?, root))
-        })
+    let of_format = patch_document().prop_map(|(format, document)| Patch::parse(format, &document));
+    let strategic = (document(), option::of(status()));
+    let strategic = strategic.prop_map(|(mut document, status)| {
+        if let (Some(fields), Some(status)) = (document.as_object_mut(), status) {
+            fields.insert("$patch".to_owned(), "replace".into());
+            fields.insert("status".to_owned(), status);
+        }
+        Patch::strategic(&document, &Schema::anything())
+    });
+    (prop_oneof![4 => of_format, 1 => strategic], root)
+        .prop_filter_map("a patch", |(patch, root)| Some(Edit::Patch(patch.ok()?, root)))
         .boxed()
 }
 
@@ -444,7 +452,7 @@ proptest! {
             | Edit::MergeStatus(_)
             | Edit::ApplyConditions(_) => true,
             Edit::Condition(edit) => matches!(edit, ConditionEdit::Put { .. }),
-            Edit::Patch(Patch::Json(_), _) | Edit::Create(_) | Edit::Delete(_) => false,
+            Edit::Patch(Patch::Json(_) | Patch::Strategic(_), _) | Edit::Create(_) | Edit::Delete(_) => false,
         };
         let intent = Intent { precondition: Precondition::default(), ..intent };
         if idempotent && world.write(&intent).is_ok() && world.current.is_some() {

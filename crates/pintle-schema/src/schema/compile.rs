@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::allowed::Allowed;
 use super::pattern::Pattern;
-use super::{Additional, DefaultValue, ListType, Logic, Node, Schema, ValueType};
+use super::{Additional, DefaultValue, ListType, Logic, Node, PatchMerge, Schema, ValueType};
 use crate::faults::Faults;
 use reader::Place;
 
@@ -127,6 +127,7 @@ impl Compiler {
             .get("items")
             .map(|document| self.structural(path.field("items"), document, Level::Item, depth + 1));
         node.list_type = self.list_type(&place, &node);
+        node.patch_merge = patch_merge(&place).map(Box::new);
         node.rules = self.rules(&place, node.value_type);
         node.cel = self.validation_rules(&place);
         self.check_structure(&place, &node, level);
@@ -272,6 +273,7 @@ impl Compiler {
             self.check_known(inner, path.field("items"), nested.outer.is_some());
             self.nested(path.field("items"), document, inner, depth + 1)
         });
+        node.patch_merge = patch_merge(&place).map(Box::new);
         node.rules = self.rules(&place, ValueType::Any);
         let logic = self.logic(&place, nested.outer, nested.outer_path, nested.int_or_string);
         node.rules.logic = logic.map(Box::new);
@@ -295,11 +297,19 @@ impl<'a> Nested<'a> {
     }
 }
 
+/// Words of core kinds; in others they mean nothing.
+fn patch_merge(place: &Place<'_>) -> Option<PatchMerge> {
+    let text = |word| place.get(word).and_then(Value::as_str);
+    let merges = text("x-kubernetes-patch-strategy") == Some("merge");
+    merges.then(|| PatchMerge { key: text("x-kubernetes-patch-merge-key").map(Box::from) })
+}
+
 fn is_plain(node: &Node) -> bool {
     let rules = &node.rules;
     node.properties.is_empty()
         && node.items.is_none()
         && node.list_type == ListType::Atomic
+        && node.patch_merge.is_none()
         && node.cel.is_empty()
         && matches!(node.additional, Additional::Pruned)
         && !node.preserve_unknown
