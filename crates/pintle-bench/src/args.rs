@@ -44,6 +44,10 @@ pub(crate) enum Command {
     ///
     /// Starts the servers itself.
     Overhead(OverheadArgs),
+    /// How many instructions and allocations a GET and a status PUT cost the server
+    ///
+    /// Starts the servers itself, under Callgrind, which must be installed (valgrind).
+    Instructions(InstructionsArgs),
     /// The constant server of `ceiling`, a process of its own so that its CPU time can be told
     /// apart
     #[command(hide = true)]
@@ -231,6 +235,21 @@ pub(crate) struct OverheadArgs {
     /// How long to run before measuring, each
     #[arg(long, default_value = "0.5", value_parser = warmup)]
     pub(crate) warmup: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstructionsArgs {
+    #[command(flatten)]
+    pub(crate) launch: LaunchArgs,
+    /// How many connections
+    #[arg(long, default_value_t = 16, value_parser = value_parser!(u16).range(1..=256))]
+    pub(crate) connections: u16,
+    /// How many requests over each of them
+    #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) requests: u32,
+    /// Where to keep what Callgrind wrote, for `callgrind_annotate`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use crate::args::{
 };
 use crate::constant;
 use crate::error::Result;
+use crate::instructions;
 use crate::load::{Measured, Pace};
 use crate::objects::{self, Created};
 use crate::operation::{OBJECTS_PER_CONNECTION, Operation, per_connection};
@@ -39,6 +40,7 @@ pub(crate) async fn run(command: Command) -> Result<()> {
         Command::List(args) => load_server(&args.load, Operation::List { limit: args.limit }).await,
         Command::Watch(args) => watch(&args).await,
         Command::Overhead(args) => overhead::run(args).await,
+        Command::Instructions(args) => instructions::run(args).await,
         Command::ConstantServer(args) => constant::serve(size(args.answer_bytes)).await,
     }
 }

@@ -19,6 +19,7 @@ mod device;
 mod endpoint;
 mod error;
 mod histogram;
+mod instructions;
 mod load;
 mod objects;
 mod operation;

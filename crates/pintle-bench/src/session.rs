@@ -68,10 +68,20 @@ pub(crate) async fn start_with(
         )));
     }
     progress(format_args!("starting {}", args.server.display()));
-    let mut command = Command::new(&args.server);
+    let command = serve_command(Command::new(&args.server), args, data, options);
+    Server::start_trusting(command, Some(&data.join(AUTHORITY_FILE))).await
+}
+
+/// What makes a command that ends with the server's program serve this data.
+pub(crate) fn serve_command(
+    mut command: Command,
+    args: &LaunchArgs,
+    data: &Path,
+    options: &[String],
+) -> Command {
     command.arg("serve").arg(&args.resources).arg("--data-dir").arg(data);
     command.args(["--listen", "127.0.0.1:0"]).args(options);
-    Server::start_trusting(command, Some(&data.join(AUTHORITY_FILE))).await
+    command
 }
 
 /// Where a server with a certificate of its own puts that of its authority.
