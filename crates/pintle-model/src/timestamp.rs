@@ -2,7 +2,13 @@
 
 use std::fmt;
 
+use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// RFC 3339 in UTC with whole seconds.
+const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
+/// RFC 3339 in UTC with microseconds.
+const MICROS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 /// A point in time, in microseconds since 1970-01-01T00:00:00Z.
 ///
@@ -19,12 +25,12 @@ impl Timestamp {
 
     /// RFC 3339 in UTC with whole seconds, as `metav1.Time` is written.
     pub fn seconds(self) -> String {
-        self.format("%Y-%m-%dT%H:%M:%SZ")
+        self.text(&SECONDS)
     }
 
     /// RFC 3339 in UTC with microseconds, as `metav1.MicroTime` is written.
     pub fn micros(self) -> String {
-        self.format("%Y-%m-%dT%H:%M:%S.%6fZ")
+        self.text(&MICROS)
     }
 
     /// The same point with its fraction of a second cut off.
@@ -33,8 +39,8 @@ impl Timestamp {
         Self(self.0 - self.0.rem_euclid(1_000_000))
     }
 
-    fn format(self, format: &str) -> String {
-        jiff::Timestamp::from_microsecond(self.0).unwrap_or_default().strftime(format).to_string()
+    fn text(self, printer: &DateTimePrinter) -> String {
+        printer.timestamp_to_string(&jiff::Timestamp::from_microsecond(self.0).unwrap_or_default())
     }
 }
 
