@@ -80,14 +80,16 @@ pub fn write_metadata(out: &mut String, object: &Object) {
     let metadata: &Metadata = &object.metadata;
     let created = metadata.creation_timestamp.seconds();
     out.push_str(r#"{"name":"#);
-    push_json(out, &metadata.name);
+    push_text(out, &metadata.name);
     if let Some(prefix) = &metadata.generate_name {
         field(out, "generateName", prefix);
     }
     if !metadata.namespace.is_empty() {
-        field(out, "namespace", &metadata.namespace);
+        out.push_str(r#","namespace":"#);
+        push_text(out, &metadata.namespace);
     }
-    field(out, "uid", &metadata.uid);
+    out.push_str(r#","uid":"#);
+    push_text(out, metadata.uid.as_str());
     let numbers = write!(
         out,
         r#","resourceVersion":"{}","generation":{},"creationTimestamp":"{created}","createdAt":"{created}","updatedAt":"{}""#,
@@ -118,6 +120,16 @@ fn field(out: &mut String, name: &str, value: &impl Serialize) {
     out.push_str(name);
     out.push_str("\":");
     push_json(out, value);
+}
+
+/// A text as JSON. Names seldom hold anything that has to be escaped.
+fn push_text(out: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        return push_json(out, &text);
+    }
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
 }
 
 fn push_json(out: &mut String, value: &impl Serialize) {

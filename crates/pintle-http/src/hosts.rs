@@ -31,24 +31,24 @@ pub fn check_host(headers: &HeaderMap, version: Version) -> Result<(), NotOneHos
 
 /// Refuses a request whose `Host` or `Origin` is not this machine.
 pub fn check_local(headers: &HeaderMap, uri: &Uri) -> Result<(), ForeignHost> {
-    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let foreign = |header, value: String| {
-        Err(ForeignHost { header, value: value.chars().take(200).collect() })
-    };
+    let foreign =
+        |header, value: &str| Err(ForeignHost { header, value: value.chars().take(200).collect() });
     if let Some(authority) = uri.authority()
         && !is_local(authority.as_str())
     {
-        return foreign("Host", authority.to_string());
+        return foreign("Host", authority.as_str());
     }
-    for host in headers.get_all(HOST).iter().map(text) {
+    for host in headers.get_all(HOST) {
+        let host = String::from_utf8_lossy(host.as_bytes());
         if !is_local(&host) {
-            return foreign("Host", host);
+            return foreign("Host", &host);
         }
     }
-    for origin in headers.get_all(ORIGIN).iter().map(text) {
+    for origin in headers.get_all(ORIGIN) {
+        let origin = String::from_utf8_lossy(origin.as_bytes());
         let authority = origin.split_once("://").map(|(_, authority)| authority);
         if !authority.is_some_and(is_local) {
-            return foreign("Origin", origin);
+            return foreign("Origin", &origin);
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! A caller, and what they showed.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use pintle_authz::User;
@@ -65,8 +65,9 @@ impl Credential {
 impl Caller {
     /// A caller who showed nothing.
     pub fn anonymous() -> Self {
+        static ANYBODY: LazyLock<Arc<User>> = LazyLock::new(|| Arc::new(User::anonymous()));
         let credential = Credential { kind: CredentialKind::None, expires: None, life: None };
-        Self { user: Arc::new(User::anonymous()), credential }
+        Self { user: Arc::clone(&ANYBODY), credential }
     }
 
     /// Somebody whom the program itself vouches for.

@@ -273,18 +273,19 @@ impl<'a> Call<'a> {
     /// still be a name, which is told only to whoever may see the object that has it.
     pub(crate) fn address(&self, id: &str) -> ObjectKey {
         let resource = self.resource();
-        let by_name = ObjectKey::new(resource.clone(), self.namespace(), id);
-        if self.query.by_name {
-            return by_name;
-        }
+        let namespace = self.namespace();
         // A namespace that is named is meant: then what is elsewhere is not found, whatever it is.
-        let elsewhere = |key: &ObjectKey| {
-            self.query.namespace.is_some() && key.name.namespace != by_name.name.namespace
-        };
-        if let Some(found) = self.engine().resolve(&resource, &Uid::from(id))
+        let elsewhere =
+            |key: &ObjectKey| self.query.namespace.is_some() && *key.name.namespace != *namespace;
+        if !self.query.by_name
+            && let Some(found) = self.engine().resolve(&resource, &Uid::from(id))
             && !elsewhere(&found.key)
         {
             return found.key.clone();
+        }
+        let by_name = ObjectKey::new(resource.clone(), namespace, id);
+        if self.query.by_name {
+            return by_name;
         }
         let unknown_uid = self.is_namespaced()
             && self.query.namespace.is_none()

@@ -164,8 +164,9 @@ fn json_response(status: StatusCode, value: &Value) -> Response<Body> {
 pub(crate) fn json_bytes(status: StatusCode, bytes: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
-    set(response.headers_mut(), CONTENT_TYPE, "application/json");
-    set(response.headers_mut(), CACHE_CONTROL, "no-cache, private");
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     response
 }
 

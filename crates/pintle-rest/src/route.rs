@@ -188,41 +188,36 @@ impl Route {
     pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
-        let segments: Vec<String> = path.split('/').map(decode).collect::<Result<_, _>>()?;
-        if segments.iter().any(String::is_empty) {
-            return Err(Failure::NoSuchPath);
-        }
-        let mut segments = segments.into_iter();
-        let Some(name) = segments.next() else { return Err(Failure::NoSuchPath) };
-        let rest: Vec<String> = segments.collect();
+        let segments: Vec<Cow<'_, str>> = path.split('/').map(decode).collect::<Result<_, _>>()?;
+        let Some((name, rest)) = segments.split_first() else { return Err(Failure::NoSuchPath) };
         if name == "events" {
             return if rest.is_empty() { Ok(Self::Events) } else { Err(Failure::NoSuchPath) };
         }
-        if let Some(page) = Page::named(&name) {
+        if let Some(page) = Page::named(name) {
             let below = || Page::at(&format!("{name}/{}", rest.join("/")));
             let page = if rest.is_empty() { Some(page) } else { below() };
             return page.map(Self::Fixed).ok_or(Failure::NoSuchPath);
         }
-        if let Some(review) = ReviewKind::named(&name) {
+        if let Some(review) = ReviewKind::named(name) {
             let is_alone = rest.is_empty().then_some(Self::Review(review));
             return is_alone.ok_or(Failure::NoSuchPath);
         }
-        let place = match rest.as_slice() {
+        let place = match rest {
             [] => Place::Collection,
-            [id] => Place::Object(id.clone()),
-            [id, status] if status == "status" => Place::Status(id.clone()),
+            [id] => Place::Object(id.to_string()),
+            [id, status] if status == "status" => Place::Status(id.to_string()),
             [id, status, conditions, kind] if status == "status" && conditions == "conditions" => {
-                Place::Condition(id.clone(), kind.clone())
+                Place::Condition(id.to_string(), kind.to_string())
             }
             _ => return Err(Failure::NoSuchPath),
         };
-        Ok(Self::Resource { name, place })
+        Ok(Self::Resource { name: name.to_string(), place })
     }
 }
 
-/// Undoes percent-encoding. What is not UTF-8, or not encoded right, names nothing.
-fn decode(segment: &str) -> Result<String, Failure> {
-    percent_decoded(segment).map(Cow::into_owned).ok_or(Failure::NoSuchPath)
+/// Undoes percent-encoding. What is empty, not UTF-8 or not encoded right names nothing.
+fn decode(segment: &str) -> Result<Cow<'_, str>, Failure> {
+    percent_decoded(segment).filter(|segment| !segment.is_empty()).ok_or(Failure::NoSuchPath)
 }
 
 /// Undoes percent-encoding; nothing when the text is not encoded right.

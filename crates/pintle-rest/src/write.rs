@@ -50,7 +50,7 @@ pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response
         let mut key = key.clone();
         key.name = ObjectName::new(&key.name.namespace, &name);
         let intent = intent(&call, Lane::Main, Edit::Create(shaped.document), precondition);
-        Ok(Write { key, intent, ..blank_write(&call, &version) })
+        Ok(write_of(&call, &version, key, intent))
     })?;
     let written = carry_out(&call, write, &name).await?;
     let mut response = respond(&call, StatusCode::CREATED, &version, &written);
@@ -96,7 +96,7 @@ pub(crate) async fn replace(
         version = spoken_version(&call, &shaped)?;
         let precondition = preconditions(&call, Lane::Main, shaped.document.metadata.as_ref())?;
         let intent = intent(&call, Lane::Main, Edit::Replace(shaped.document), precondition);
-        Ok(Write { key, intent, ..blank_write(&call, &version) })
+        Ok(write_of(&call, &version, key, intent))
     })?;
     let written = carry_out(&call, write, id).await?;
     Ok(respond(&call, StatusCode::OK, &version, &written))
@@ -118,7 +118,7 @@ pub(crate) async fn replace_status(
         version = spoken_version(&call, &shaped)?;
         let precondition = preconditions(&call, Lane::Status, shaped.document.metadata.as_ref())?;
         let intent = intent(&call, Lane::Status, Edit::Replace(shaped.document), precondition);
-        Ok(Write { key, intent, ..blank_write(&call, &version) })
+        Ok(write_of(&call, &version, key, intent))
     })?;
     let written = carry_out(&call, write, id).await?;
     Ok(respond(&call, StatusCode::OK, &version, &written))
@@ -166,7 +166,7 @@ async fn patch_lane(
         let precondition = preconditions(&call, lane, None)?;
         let precondition = with_patched_version(precondition, &patch, root)?;
         let intent = intent(&call, lane, Edit::Patch(patch, root), precondition);
-        Ok(Write { key, intent, ..blank_write(&call, &call.version) })
+        Ok(write_of(&call, &call.version, key, intent))
     })?;
     let written = carry_out(&call, write, id).await?;
     Ok(respond(&call, StatusCode::OK, &call.version, &written))
@@ -218,7 +218,7 @@ async fn edit_condition(
         let edit = Edit::Condition(edit()?);
         let precondition = preconditions(call, Lane::Status, None)?;
         let intent = intent(call, Lane::Status, edit, precondition);
-        Ok(Write { key, intent, ..blank_write(call, &call.version) })
+        Ok(write_of(call, &call.version, key, intent))
     })?;
     let written = carry_out(call, write, id).await?;
     Ok(respond(call, StatusCode::OK, &call.version, &written))
@@ -239,7 +239,7 @@ pub(crate) async fn delete(
         let mut precondition = preconditions(&call, Lane::Main, None)?;
         let options = delete_options(&call, &options, &mut precondition)?;
         let intent = intent(&call, Lane::Main, Edit::Delete(options), precondition);
-        Ok(Write { key, intent, ..blank_write(&call, &call.version) })
+        Ok(write_of(&call, &call.version, key, intent))
     })?;
     let written = carry_out(&call, write, id).await?;
     let (kind, object) = (&call.served.definition.kind.kind, &written.object);
@@ -332,17 +332,17 @@ fn intent(call: &Call<'_>, lane: Lane, edit: Edit, precondition: Precondition) -
     }
 }
 
-fn blank_write(call: &Call<'_>, version: &Arc<pintle_schema::Version>) -> Write {
+fn write_of(
+    call: &Call<'_>,
+    version: &Arc<pintle_schema::Version>,
+    key: ObjectKey,
+    intent: Intent,
+) -> Write {
     Write {
         served: Arc::clone(&call.served),
         version: Arc::clone(version),
-        key: ObjectKey::new(call.resource(), "", ""),
-        intent: intent(
-            call,
-            Lane::Main,
-            Edit::Delete(DeleteOptions::default()),
-            Precondition::default(),
-        ),
+        key,
+        intent,
         dry_run: call.query.dry_run,
     }
 }
