@@ -177,6 +177,11 @@ impl Client {
         Api::new(self.clone(), plural, group, None)
     }
 
+    /// The same in one version of the kind.
+    pub fn resource_of<T>(&self, plural: &str, group: &str, version: &'static str) -> Api<T> {
+        Api::new(self.clone(), plural, group, Some(version))
+    }
+
     pub(crate) fn manager(&self) -> Option<&str> {
         self.inner.manager.as_deref()
     }

@@ -11,6 +11,7 @@ use crate::auth::AuthCommand;
 use crate::backup::{BackupArgs, RestoreArgs};
 use crate::config::{self, ConfigError, Environment, ServeConfig};
 use crate::kubeconfig::KubeconfigArgs;
+use crate::project::{GenerateArgs, InitArgs, ResourceArgs};
 use crate::token::TokenArgs;
 
 /// What a call of the program asks for.
@@ -32,6 +33,12 @@ pub enum Command {
     Check(Box<ServeConfig>),
     /// Look whether a backup is sound.
     CheckBackup(PathBuf),
+    /// Begin a project of kinds in Rust.
+    Init(InitArgs),
+    /// Add a kind to such a project.
+    AddResource(ResourceArgs),
+    /// Write what follows from the kinds of such a project.
+    Generate(GenerateArgs),
     /// Print what lets a shell complete commands.
     Completions(Shell),
     /// Print the version.
@@ -72,6 +79,9 @@ pub fn parse(
         Verb::Auth { command } => Command::Auth(command),
         Verb::Backup(args) => Command::Backup(args),
         Verb::Restore(args) => Command::Restore(args),
+        Verb::Init(args) => Command::Init(args),
+        Verb::Add { what: Added::Resource(args) } => Command::AddResource(args),
+        Verb::Generate(args) => Command::Generate(args),
         Verb::Completions { shell } => Command::Completions(shell),
         Verb::Check(CheckArgs { backup: Some(file), .. }) => Command::CheckBackup(file),
         Verb::Kubeconfig(args) => Command::Kubeconfig(settings(&matches, environment)?, args.own),
@@ -146,6 +156,16 @@ enum Verb {
     Restore(RestoreArgs),
     /// Look whether `serve` with the same arguments could start: settings, files, and the database
     Check(CheckArgs),
+    /// Begin a project: kinds in Rust, a server of them, and their reconcilers
+    Init(InitArgs),
+    /// Add something to a project
+    Add {
+        #[command(subcommand)]
+        what: Added,
+    },
+    /// Write definitions, OpenAPI, GraphQL schema, client and a first policy from the kinds of a
+    /// project
+    Generate(GenerateArgs),
     /// Print a script that lets a shell complete commands
     Completions {
         /// The shell
@@ -153,6 +173,12 @@ enum Verb {
     },
     /// Print the version
     Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum Added {
+    /// A kind: its types, its reconciler, its tests
+    Resource(ResourceArgs),
 }
 
 #[derive(Debug, clap::Args)]

@@ -72,6 +72,7 @@ pub mod manifests;
 mod observe;
 mod policies;
 mod program;
+pub mod project;
 mod reload;
 pub mod serve;
 mod server;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use pintle::check::{self, CheckError};
 use pintle::cli::{self, CliError, Command};
-use pintle::{audit, auth, backup, complain, kubeconfig, logging, serve, token};
+use pintle::{audit, auth, backup, complain, kubeconfig, logging, project, serve, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,6 +26,11 @@ fn main() -> ExitCode {
         Ok(Command::Restore(args)) => finish(backup::run_restore(&args, &mut std::io::stdout())),
         Ok(Command::CheckBackup(file)) => finish(check::run_backup(&file, &mut std::io::stdout())),
         Ok(Command::Check(config)) => finish(run_check(&config)),
+        Ok(Command::Init(args)) => finish(project::init(&args, &mut std::io::stdout())),
+        Ok(Command::AddResource(args)) => {
+            finish(project::add_resource(&args, &mut std::io::stdout()))
+        }
+        Ok(Command::Generate(args)) => generate(&args),
         Ok(Command::Completions(shell)) => {
             cli::complete(shell, &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -90,6 +95,17 @@ fn run_check(config: &pintle::config::ServeConfig) -> Result<(), CheckError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(CheckError::Runtime)?;
     runtime.block_on(check::run(config, &mut std::io::stdout()))
+}
+
+/// What is out of date is a failure; what cannot be generated is the user's to put right.
+fn generate(args: &project::GenerateArgs) -> ExitCode {
+    match project::generate(args, &mut std::io::stdout()) {
+        Err(error @ project::ProjectError::OutOfDate { .. }) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+        other => finish(other),
+    }
 }
 
 fn finish<E: std::error::Error>(result: Result<(), E>) -> ExitCode {

@@ -268,8 +268,15 @@ impl Server {
         InProcess::new(Arc::clone(&self.doors) as Arc<dyn Door>, user, self.body_bytes_max)
     }
 
-    /// Serves until SIGTERM or SIGINT, and stops.
+    /// Serves until SIGTERM or SIGINT, and stops. One more of them breaks the stop off.
     pub async fn run(mut self) -> Result<(), ServeError> {
+        self.wait().await?;
+        self.stop().await
+    }
+
+    /// Serves until SIGTERM or SIGINT. Then is the time to end what calls this server, and to stop
+    /// it.
+    pub async fn wait(&mut self) -> Result<(), ServeError> {
         let caught = self.signals.take();
         let mut signals = caught.map_or_else(Signals::new, Ok).map_err(ServeError::Signals)?;
         let manager = ServiceManager::of_this_process();
@@ -279,13 +286,17 @@ impl Server {
         self.engine.announce_end();
         signals.linger(self.shutdown_delay).await;
         tracing::info!("going down: finishing what is in progress; a signal breaks it off");
-        self.stop_unless(signals.wait()).await
+        self.signals = Some(signals);
+        Ok(())
     }
 
     /// Stops: nothing new is accepted, watches end, requests in progress finish, and what was
-    /// acknowledged is on disk.
-    pub async fn stop(self) -> Result<(), ServeError> {
-        self.stop_unless(std::future::pending()).await
+    /// acknowledged is on disk. After [`Server::wait`], one more signal breaks it off.
+    pub async fn stop(mut self) -> Result<(), ServeError> {
+        match self.signals.take() {
+            Some(mut signals) => self.stop_unless(signals.wait()).await,
+            None => self.stop_unless(std::future::pending()).await,
+        }
     }
 
     /// Stops, and waits for nobody any more once `hurried` is over. What was acknowledged is on

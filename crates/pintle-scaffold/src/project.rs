@@ -1,0 +1,77 @@
+//! What a new project holds.
+
+use crate::{File, ProjectName, fill};
+
+/// Where a project takes Pintle from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dependencies {
+    /// From a checkout, whose root this is, as a path that Cargo understands.
+    Checkout(String),
+    /// From a registry, in this version.
+    Version(String),
+}
+
+impl Dependencies {
+    fn of(&self, name: &str, folder: &str) -> String {
+        match self {
+            Self::Checkout(root) => {
+                let path = format!("{root}/{folder}/{name}");
+                // A TOML basic string: what has a meaning in one is escaped.
+                let path = path.replace('\\', "\\\\").replace('"', "\\\"");
+                format!("{name} = {{ path = \"{path}\" }}")
+            }
+            Self::Version(version) => format!("{name} = \"{version}\""),
+        }
+    }
+}
+
+/// The files of a new project, all of them its owner's from then on.
+pub fn project(name: &ProjectName, group: &str, from: &Dependencies) -> Vec<File> {
+    let module = name.module();
+    let values: Vec<(&str, String)> = vec![
+        ("NAME", name.as_str().to_owned()),
+        ("MODULE", module),
+        ("GROUP", group.to_owned()),
+        ("DEP_PINTLE", from.of("pintle", "crates")),
+        ("DEP_CLIENT", from.of("pintle-client", "crates")),
+        ("DEP_KINDS", from.of("pintle-kinds", "crates")),
+        ("DEP_CONTROLLER", from.of("pintle-controller", "sdk")),
+    ];
+    let values: Vec<(&str, &str)> =
+        values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let file = |path: &str, template: &str| File::of_person(path, fill(template, &values));
+    vec![
+        file("Cargo.toml", include_str!("templates/Cargo.toml.tmpl")),
+        file(".gitignore", include_str!("templates/gitignore.tmpl")),
+        file(".dockerignore", include_str!("templates/dockerignore.tmpl")),
+        file("README.md", include_str!("templates/README.md.tmpl")),
+        file("Dockerfile", include_str!("templates/Dockerfile.tmpl")),
+        file("justfile", include_str!("templates/justfile.tmpl")),
+        file("kinds/Cargo.toml", include_str!("templates/kinds.toml.tmpl")),
+        file("kinds/src/lib.rs", include_str!("templates/kinds.rs.tmpl")),
+        file("kinds/src/bin/crds.rs", include_str!("templates/crds.rs.tmpl")),
+        file("src/lib.rs", include_str!("templates/lib.rs.tmpl")),
+        file("src/main.rs", include_str!("templates/main.rs.tmpl")),
+        file("src/reconcilers.rs", include_str!("templates/reconcilers.rs.tmpl")),
+    ]
+}
+
+/// A policy to begin with, for these plurals: users write specs, controllers report.
+pub fn policy(name: &ProjectName, plurals: &[&str]) -> File {
+    let each = |verbs: &[&str]| {
+        let lines = plurals
+            .iter()
+            .flat_map(|plural| verbs.iter().map(move |verb| format!("    - {plural}:{verb}\n")));
+        let lines: String = lines.collect();
+        if lines.is_empty() { " []\n".to_owned() } else { format!("\n{lines}") }
+    };
+    let values = [
+        ("NAME", name.as_str().to_owned()),
+        ("USER", each(&["create", "update", "delete"])),
+        ("CONTROLLER", each(&["update_status"])),
+        ("ADMIN", each(&["create", "update", "delete", "update_status"])),
+    ];
+    let values: Vec<(&str, &str)> =
+        values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    File::of_person("policy.yaml", fill(include_str!("templates/policy.yaml.tmpl"), &values))
+}

@@ -1,0 +1,68 @@
+//! Why a reconcile did not come to its end.
+
+use std::time::Duration;
+
+use pintle_kinds::report::Stale;
+
+use crate::ReportError;
+
+/// Why an object has to be reconciled again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The object was written meanwhile: what was decided may be wrong now. Nobody's fault, and
+    /// soon over.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// The object is gone. It is not reconciled again.
+    #[error("the object is gone")]
+    Gone,
+    /// The server refused something, or cannot be reached.
+    #[error("{0}")]
+    Api(#[source] Box<kube::Error>),
+    /// It took too long, and was ended.
+    #[error("the reconcile was ended after {0:?}")]
+    TimedOut(Duration),
+    /// Anything else.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Anything that went wrong.
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
+    /// One word for metrics.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Stale(_) => "stale",
+            Self::Gone => "gone",
+            Self::Api(_) => "api",
+            Self::TimedOut(_) => "timeout",
+            Self::Other(_) => "error",
+        }
+    }
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) if status.code == 404 => Self::Gone,
+            other => Self::Api(Box::new(other)),
+        }
+    }
+}
+
+impl From<ReportError> for Error {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Stale(stale) => Self::Stale(stale),
+            ReportError::Gone => Self::Gone,
+            ReportError::Api(error) => Self::Api(error),
+            other @ (ReportError::Unnamed | ReportError::Json(_) | ReportError::Contended) => {
+                Self::other(other)
+            }
+        }
+    }
+}
