@@ -38,7 +38,7 @@ impl Insertion {
     /// The text of the file with the lines in it; nothing when they are all there.
     pub fn apply(&self, text: &str) -> Result<Option<String>, MarkerMissing> {
         let has = |wanted: &str| text.lines().any(|line| line.trim() == wanted);
-        if self.lines.iter().all(|line| has(line)) {
+        if self.lines.iter().all(|line| line.is_empty() || has(line)) {
             return Ok(None);
         }
         let marker = text.lines().find(|line| line.trim() == self.marker);
@@ -48,8 +48,11 @@ impl Insertion {
             lines: self.lines.join("\n"),
         })?;
         let indent: String = marker.chars().take_while(|letter| letter.is_whitespace()).collect();
-        let new = self.lines.iter().filter(|line| !has(line));
-        let new = new.fold(String::new(), |new, line| format!("{new}{indent}{line}\n"));
+        let new = self.lines.iter().filter(|line| line.is_empty() || !has(line));
+        let new = new.fold(String::new(), |new, line| match line.as_str() {
+            "" => format!("{new}\n"),
+            line => format!("{new}{indent}{line}\n"),
+        });
         Ok(Some(text.replacen(marker, &format!("{new}{marker}"), 1)))
     }
 }
@@ -108,12 +111,13 @@ pub fn resource(project: &ProjectName, names: &Names, fields: &[Field]) -> Resou
             Insertion {
                 path: "src/reconcilers.rs",
                 marker: "// pintle:modules",
-                lines: vec![format!("pub mod {snake};")],
+                // A line between them, so that nobody wants them in another order.
+                lines: vec![format!("pub mod {snake};"), String::new()],
             },
             Insertion {
                 path: "src/reconcilers.rs",
                 marker: "// pintle:reconcilers",
-                lines: vec![format!(".with({snake}::{kind}Reconciler)")],
+                lines: vec![format!("let manager = manager.with({snake}::{kind}Reconciler);")],
             },
         ],
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use pintle_scaffold::{Field, Names, resource};
 
 use super::ProjectError;
-use super::files::{create, read, replace, say};
+use super::files::{create, formatted, read, replace, say};
 use super::manifest::Project;
 
 /// What `pintle add resource` is told.
@@ -70,7 +70,7 @@ pub(super) fn add(
     }
     for file in &added.files {
         let path = args.dir.join(&file.path);
-        if !create(&path, &file.text)? {
+        if !create(&path, &formatted(&path, &file.text))? {
             return Err(ProjectError::Exists { path });
         }
         say(out, &format!("  created  {}", path.display()));

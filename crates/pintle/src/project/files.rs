@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use super::ProjectError;
 
@@ -35,6 +36,28 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<(), ProjectError> {
     let beside = PathBuf::from(beside);
     std::fs::write(&beside, text).map_err(failed)?;
     std::fs::rename(&beside, path).map_err(failed)
+}
+
+/// A new Rust file as rustfmt would have it; as it is where there is no rustfmt.
+pub(super) fn formatted(path: &Path, text: &str) -> String {
+    if path.extension().is_none_or(|extension| extension != "rs") {
+        return text.to_owned();
+    }
+    format(text).unwrap_or_else(|| text.to_owned())
+}
+
+fn format(text: &str) -> Option<String> {
+    let mut command = Command::new("rustfmt");
+    command.args(["--edition=2024", "--emit=stdout", "--quiet"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = command.spawn().ok()?;
+    // It reads all of it before it writes anything.
+    running.stdin.take()?.write_all(text.as_bytes()).ok()?;
+    let output = running.wait_with_output().ok()?;
+    if !output.status.success() || output.stdout.is_empty() {
+        return None;
+    }
+    String::from_utf8(output.stdout).ok()
 }
 
 fn make_parent(path: &Path) -> Result<(), ProjectError> {

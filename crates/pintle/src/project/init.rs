@@ -3,10 +3,12 @@
 use std::io::{BufRead as _, Write};
 use std::path::{Path, PathBuf};
 
-use pintle_scaffold::{Dependencies, KindName, Names, ProjectName, check_group, client, project};
+use pintle_scaffold::{
+    Dependencies, KindName, Names, Owner, ProjectName, check_group, client, project,
+};
 
 use super::add::add;
-use super::files::{create, say};
+use super::files::{create, formatted, say};
 use super::manifest::Project;
 use super::{ProjectError, ResourceArgs};
 
@@ -57,8 +59,13 @@ pub fn init(args: &InitArgs, out: &mut impl Write) -> Result<(), ProjectError> {
     let mut files = project(&name, &group, &from);
     files.push(client(&name, &[]));
     for file in &files {
-        create(&dir.join(&file.path), &file.text)?;
-        say(out, &format!("  created  {}", dir.join(&file.path).display()));
+        let path = dir.join(&file.path);
+        let text = match file.owner {
+            Owner::Person => formatted(&path, &file.text),
+            Owner::Generator => file.text.clone(),
+        };
+        create(&path, &text)?;
+        say(out, &format!("  created  {}", path.display()));
     }
     let described = Project { name: name.clone(), group };
     for kind in &args.resource {

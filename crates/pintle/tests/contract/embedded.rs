@@ -12,7 +12,7 @@ use crate::harness::http::Client;
 use crate::harness::server::devices;
 use crate::harness::within;
 
-fn device_kind() -> Value {
+pub(crate) fn device_kind() -> Value {
     let text = std::fs::read_to_string(devices().join("device.crd.yaml")).unwrap();
     serde_saphyr::from_str(&text).unwrap()
 }

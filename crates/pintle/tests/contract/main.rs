@@ -24,6 +24,7 @@ mod lifecycle;
 mod log;
 mod metrics;
 mod openapi;
+mod project;
 mod properties;
 mod rest;
 mod rights;
