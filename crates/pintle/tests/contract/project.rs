@@ -1,5 +1,5 @@
-//! `pintle init`, `add resource` and `generate` on disk: what is written, what never is, and what is
-//! said. That such a project builds and runs is shown by `.ci/project`, which compiles one.
+//! `pintle init`, `add resource` and `generate` on disk: what is written, what never is, and what
+//! is said. That such a project builds and runs is shown by `.ci/project`, which compiles one.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -21,7 +21,8 @@ impl Place {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    /// A project `api` with a kind, and a Cargo that says what its kinds are without compiling them.
+    /// A project `api` with a kind, and a Cargo that says what its kinds are without compiling
+    /// them.
     fn with_project() -> Self {
         let place = Self::new();
         place.run(&["init", "api", "--group=infra.example.io", "--resource=Device"]).good();
