@@ -100,6 +100,7 @@ impl<S: Source, T: Transport<S::Event>> Run<S, T> {
                     self.reached(position);
                     // That a new receiver begins here holds from now on, whatever happens next.
                     self.save().await;
+                    self.get_ready().await?;
                     self.deliver_until_an_error().await?
                 }
             };
@@ -115,6 +116,28 @@ impl<S: Source, T: Transport<S::Event>> Run<S, T> {
                     Fallback::Missed(gap) => return Ok(Opened::Missed(gap)),
                     Fallback::From(other) => start = other,
                 },
+            }
+        }
+    }
+
+    async fn get_ready(&mut self) -> Result<(), Stopped> {
+        let patience = self.of.patience;
+        let mut attempts = Attempts::default();
+        loop {
+            let mut stop = self.of.stop.clone();
+            let ready = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return Err(Stopped),
+                ready = self.of.transport.ready() => ready,
+            };
+            let Err(why) = ready else { return Ok(()) };
+            let away = Outcome::Away { why, wait: None };
+            // Nobody who is away is given up.
+            if let Decision::Again { after, why } =
+                attempts.decide(away, &patience, self.began.elapsed(), chance())
+            {
+                self.tell_failure(&why, after);
+                self.pause(after).await?;
             }
         }
     }

@@ -115,6 +115,12 @@ pub enum Outcome {
 
 /// What brings events to one receiver.
 pub trait Transport<E>: Send {
+    /// Gets ready, so that what is wrong is told before there is anything to send. The error says
+    /// what it is; it is tried again until it works.
+    fn ready(&mut self) -> impl Future<Output = Result<(), String>> + Send {
+        async { Ok(()) }
+    }
+
     /// How many of these, from the first on, go into one message: at least one.
     fn fit(&self, parcels: &[Parcel<E>]) -> usize;
 

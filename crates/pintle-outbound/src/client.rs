@@ -105,7 +105,7 @@ pub enum SendError {
 impl Client {
     /// A client; what the machine trusts, and the file of the settings, is read here.
     pub fn new(settings: &ClientSettings) -> Result<Self, CaFileError> {
-        let tls = tls::config(settings.ca_file.as_deref())?;
+        let tls = tls::tls_config(settings.ca_file.as_deref())?;
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder
             .pool_timer(TokioTimer::new())

@@ -23,7 +23,7 @@ mod url;
 pub use client::{Client, ClientSettings, SendError};
 pub use message::Message;
 pub use secret::{Secret, SecretFile, SecretFileError};
-pub use tls::CaFileError;
+pub use tls::{CaFileError, tls_config};
 pub use url::{Url, UrlError};
 
 /// What requests say about who sends them.

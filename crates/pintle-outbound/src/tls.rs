@@ -45,8 +45,9 @@ pub enum CaFileError {
     },
 }
 
-/// TLS 1.2 and 1.3, with aws-lc-rs, whatever provider the process has as its default.
-pub(crate) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFileError> {
+/// TLS 1.2 and 1.3, with aws-lc-rs, whatever provider the process has as its default. Those are
+/// believed that the machine trusts, and the certificates in `ca_file` (PEM).
+pub fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, CaFileError> {
     let mut roots = MACHINE_ROOTS.clone();
     if let Some(file) = ca_file {
         add_file(&mut roots, file)?;

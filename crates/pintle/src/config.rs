@@ -9,6 +9,7 @@ mod events;
 mod file;
 mod identity;
 mod layers;
+mod nats;
 mod operation;
 mod tls;
 mod values;
@@ -24,6 +25,7 @@ pub use events::EventConfig;
 pub use identity::JwtConfig;
 pub(crate) use identity::is_url;
 pub(crate) use layers::{SETTINGS_FILE_NAME, resolve, with_variable};
+pub use nats::NatsConfig;
 pub use operation::OperationConfig;
 pub(crate) use values::duration;
 pub use webhooks::{UrlText, WebhookConfig};
@@ -104,6 +106,10 @@ pub struct ServeConfig {
     /// Who is told of them over HTTP
     #[command(flatten)]
     pub webhooks: WebhookConfig,
+
+    /// Into which streams of NATS they are published
+    #[command(flatten)]
+    pub nats: NatsConfig,
 
     /// How it is watched over, and how it goes.
     #[command(flatten)]

@@ -1,5 +1,9 @@
 //! Who is told of events: reads the settings, and runs a delivery for each receiver.
 
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(not(feature = "nats"))]
+mod no_nats;
 mod numbers;
 mod outgoing;
 mod source;
@@ -8,14 +12,19 @@ mod webhooks;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pintle_delivery::{Delivery, Patience, PlaceError, Records};
+use pintle_delivery::{Delivery, Patience, PlaceError, Records, Start, Transport};
 use pintle_engine::Engine;
 use pintle_events::Bus;
 use pintle_http::Collector;
 use tokio::task::JoinSet;
 
-use self::numbers::WebhookNumbers;
-use self::source::BusSource;
+#[cfg(not(feature = "nats"))]
+use self::no_nats as nats;
+
+use self::nats::NatsSettingsError;
+use self::numbers::{All, DeliveryNumbers, OF_WEBHOOKS};
+use self::outgoing::Outgoing;
+use self::source::{BusSource, Wanted};
 use self::webhooks::WebhookSettingsError;
 use crate::config::ServeConfig;
 
@@ -25,15 +34,29 @@ pub enum DeliveryError {
     /// The settings of webhooks cannot be used.
     #[error(transparent)]
     Webhooks(#[from] WebhookSettingsError),
+    /// The settings of NATS cannot be used.
+    #[error(transparent)]
+    Nats(#[from] NatsSettingsError),
     /// What was delivered before is not known.
     #[error(transparent)]
     Place(#[from] PlaceError),
 }
 
-/// The receivers of the settings, with what is known of them.
+/// One who is told of events, with what is known of them.
+#[derive(Debug)]
+struct Receiver<T> {
+    name: Arc<str>,
+    transport: T,
+    wanted: Wanted,
+    start: Start,
+    records: Records,
+}
+
+/// The receivers of the settings.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
-    webhooks: Vec<(webhooks::Receiver, Records)>,
+    webhooks: Vec<Receiver<pintle_webhooks::Webhook>>,
+    nats: nats::Targets,
     prefix: Arc<str>,
     source: Arc<str>,
 }
@@ -42,7 +65,7 @@ pub(crate) struct Deliveries {
 #[derive(Debug)]
 pub(crate) struct Running {
     tasks: JoinSet<()>,
-    numbers: Arc<WebhookNumbers>,
+    numbers: Arc<All>,
 }
 
 impl Deliveries {
@@ -52,14 +75,15 @@ impl Deliveries {
         config: &ServeConfig,
         data_dir: Option<&Path>,
     ) -> Result<Self, DeliveryError> {
-        let receivers = webhooks::receivers(&config.webhooks)?.into_values();
         let dir = data_dir.map(|dir| dir.join("webhooks"));
-        let known = receivers.map(|receiver| {
-            let records = records(dir.as_ref(), &receiver.name)?;
-            Ok((receiver, records))
+        let webhooks = webhooks::receivers(&config.webhooks)?.into_values();
+        let webhooks = webhooks.map(|webhooks::Receiver { name, webhook, wanted, start }| {
+            let records = records(dir.as_ref(), &name)?;
+            Ok(Receiver { name: name.into(), transport: webhook, wanted, start, records })
         });
         Ok(Self {
-            webhooks: known.collect::<Result<_, PlaceError>>()?,
+            webhooks: webhooks.collect::<Result<_, PlaceError>>()?,
+            nats: nats::Targets::load(config, data_dir)?,
             prefix: config.events.event_type_prefix.as_str().into(),
             source: config.events.event_source.as_str().into(),
         })
@@ -67,31 +91,52 @@ impl Deliveries {
 
     /// Delivers, until the engine goes down.
     pub(crate) fn start(self, engine: &Engine, bus: &Arc<Bus>) -> Running {
-        let mut tasks = JoinSet::new();
-        let mut numbers = WebhookNumbers::default();
-        for (receiver, records) in self.webhooks {
-            let webhooks::Receiver { name, webhook, wanted, start } = receiver;
-            tracing::info!(name, url = %webhook.url(), "an endpoint is told of events");
-            let name: Arc<str> = name.into();
-            let delivery = Delivery {
-                name: Arc::clone(&name),
-                source: BusSource {
-                    bus: Arc::clone(bus),
-                    wanted,
-                    prefix: Arc::clone(&self.prefix),
-                    source: Arc::clone(&self.source),
-                    subscription: None,
-                },
-                transport: webhook,
-                start,
-                records,
-                patience: Patience::default(),
-                progress: numbers.of(name),
-                stop: engine.closing(),
-            };
-            tasks.spawn(delivery.run());
+        let Self { webhooks, nats, prefix, source } = self;
+        let mut starting = Starting { engine, bus, prefix, source, tasks: JoinSet::new() };
+        let mut of_webhooks = DeliveryNumbers::new(&OF_WEBHOOKS);
+        for receiver in webhooks {
+            let url = receiver.transport.url();
+            tracing::info!(name = &*receiver.name, %url, "an endpoint is told of events");
+            starting.deliver(receiver, &mut of_webhooks);
         }
-        Running { tasks, numbers: Arc::new(numbers) }
+        let mut numbers = vec![of_webhooks];
+        nats.start(&mut starting, &mut numbers);
+        Running { tasks: starting.tasks, numbers: Arc::new(All(numbers)) }
+    }
+}
+
+/// What every delivery begins with.
+struct Starting<'a> {
+    engine: &'a Engine,
+    bus: &'a Arc<Bus>,
+    prefix: Arc<str>,
+    source: Arc<str>,
+    tasks: JoinSet<()>,
+}
+
+impl Starting<'_> {
+    fn deliver<T>(&mut self, receiver: Receiver<T>, numbers: &mut DeliveryNumbers)
+    where
+        T: Transport<Outgoing> + Sync + 'static,
+    {
+        let Receiver { name, transport, wanted, start, records } = receiver;
+        let delivery = Delivery {
+            name: Arc::clone(&name),
+            source: BusSource {
+                bus: Arc::clone(self.bus),
+                wanted,
+                prefix: Arc::clone(&self.prefix),
+                source: Arc::clone(&self.source),
+                subscription: None,
+            },
+            transport,
+            start,
+            records,
+            patience: Patience::default(),
+            progress: numbers.of(name),
+            stop: self.engine.closing(),
+        };
+        self.tasks.spawn(delivery.run());
     }
 }
 

@@ -12,13 +12,16 @@ use crate::config::LogFormat;
 pub use lines::LastLines;
 use lines::Lines;
 
+/// The client of NATS tells of each attempt to connect, and so do deliveries, in fewer words.
+const DEFAULT: &str = "info,async_nats=off";
+
 /// Starts logging to standard error; hold what it returns until the end. A second call changes
 /// nothing.
 pub fn start(format: LogFormat) -> LastLines {
     let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let filter = EnvFilter::try_new(&wanted).ok().filter(|_| !wanted.is_empty());
     let misread = filter.is_none() && !wanted.is_empty();
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(DEFAULT));
     let terminal = std::io::stderr().is_terminal();
     let lines = Lines::to(std::io::stderr());
     let builder = tracing_subscriber::fmt()

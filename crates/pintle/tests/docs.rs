@@ -19,7 +19,7 @@ use pintle_http::Reason;
 const PROSE: [&str; 2] = ["docs/src/introduction.md", "docs/src/glossary.md"];
 
 /// Pages that only a build with a feature can show; the tests of that feature run them.
-const OF_FEATURES: [&str; 1] = ["docs/src/traces.md"];
+const OF_FEATURES: [&str; 2] = ["docs/src/traces.md", "docs/src/nats.md"];
 
 /// A test for the README and for each page of the book.
 macro_rules! pages {

@@ -76,6 +76,23 @@ async fn who_is_away_gets_everything_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_not_ready_is_told_nothing_and_asked_again() {
+    let world = World::of(3);
+    world.unready(u32::MAX);
+    let run = world.run();
+    world.opened().await;
+    tokio::time::sleep(Duration::from_hours(48)).await;
+    run.stop().await;
+    assert_eq!(world.received(), []);
+    let before = world.numbers();
+    assert!(before.failed_attempts > 1_000 && before.dead_letters == 0);
+    world.unready(100);
+    world.run_until(3).await;
+    assert_eq!(world.received(), told(1..=3));
+    assert_eq!(world.numbers().failed_attempts, before.failed_attempts + 100);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_receiver_that_asks_for_patience_gets_it() {
     let world = World::of(1);
     let wait = Some(Duration::from_mins(10));

@@ -35,6 +35,7 @@ struct State {
     fit: usize,
     start: Start,
     source_failures: u32,
+    unready: u32,
     /// Given before anything is taken.
     answers: VecDeque<Outcome>,
     refused: BTreeSet<u64>,
@@ -85,6 +86,7 @@ impl World {
             fit: 1,
             start: Start::Oldest,
             source_failures: 0,
+            unready: 0,
             answers: VecDeque::new(),
             refused: BTreeSet::new(),
             hang_at: 0,
@@ -140,6 +142,11 @@ impl World {
         self.change(|state| {
             state.refused.insert(revision);
         });
+    }
+
+    /// The receiver gets ready only after so many attempts.
+    pub(crate) fn unready(&self, times: u32) {
+        self.change(|state| state.unready = times);
     }
 
     pub(crate) fn hang_at(&self, revision: u64) {
@@ -364,6 +371,15 @@ struct Receiver {
 impl Transport<Told> for Receiver {
     fn fit(&self, _: &[Parcel<Told>]) -> usize {
         self.world.state.lock().unwrap().fit
+    }
+
+    async fn ready(&mut self) -> Result<(), String> {
+        let mut state = self.world.state.lock().unwrap();
+        if state.unready == 0 {
+            return Ok(());
+        }
+        state.unready -= 1;
+        Err("not yet".to_owned())
     }
 
     async fn send(&mut self, parcels: &[Parcel<Told>]) -> Outcome {

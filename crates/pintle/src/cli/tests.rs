@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    AuditConfig, AuthorizationChoice, EventConfig, JwtConfig, LogFormat, OperationConfig,
-    StoreChoice, TlsConfig, UrlText, WebhookConfig,
+    AuditConfig, AuthorizationChoice, EventConfig, JwtConfig, LogFormat, NatsConfig,
+    OperationConfig, StoreChoice, TlsConfig, UrlText, WebhookConfig,
 };
 
 fn parsed(arguments: &[&str]) -> Result<Command, CliError> {
@@ -45,6 +45,7 @@ fn what_is_left_out_has_a_default() {
             event_source: "pintle".to_owned(),
         },
         webhooks: WebhookConfig::default(),
+        nats: NatsConfig::default(),
         operation: OperationConfig::default(),
         log_format: LogFormat::Auto,
         audit: AuditConfig::default(),
@@ -110,6 +111,7 @@ fn every_option_is_read() {
         "--webhook",
         "http://b",
         "--webhooks=w",
+        "--nats=n",
         "--metrics=false",
         "--otel-endpoint=http://127.0.0.1:4318",
         "--shutdown-delay=7s",
@@ -135,6 +137,7 @@ fn every_option_is_read() {
         body_bytes_max: 1024 * 1024,
         events: events(),
         webhooks: webhooks(),
+        nats: NatsConfig { nats: Some("n".into()) },
         operation: operation(),
         log_format: LogFormat::Json,
         audit: AuditConfig::default(),

@@ -91,7 +91,7 @@ fn every_setting_can_stand_in_the_file() {
          authorization: none\nrequire-status-precondition: yes\nhistory-age: 10m\n\
          history-bytes-max: 1_000_000\nbody-bytes-max: 2048\nlog-format: human\n\
          event-type-prefix: a\ncondition-event-prefix: b\nevent-source: c\n\
-         webhook: ['http://a', 'http://b']\nwebhooks: w\n\
+         webhook: ['http://a', 'http://b']\nwebhooks: w\nnats: bus.yaml\n\
          metrics: false\notel-endpoint: http://127.0.0.1:4318\nshutdown-delay: 7s\n",
     );
     let at = |name: &str| directory.path().join(name);
@@ -119,6 +119,7 @@ fn every_setting_can_stand_in_the_file() {
             webhook: ["http://a", "http://b"].map(|url| UrlText(url.to_owned())).to_vec(),
             webhooks: Some(at("w")),
         },
+        nats: NatsConfig { nats: Some(at("bus.yaml")) },
         operation: OperationConfig {
             metrics: false,
             otel_endpoint: Some(UrlText("http://127.0.0.1:4318".to_owned())),
@@ -175,7 +176,7 @@ fn what_is_wrong_in_the_file_is_named_with_line_and_key() {
              jwt-audience, jwks, jwt-ca, jwt-username-claim, jwt-username-prefix, \
              jwt-groups-claim, jwt-groups-prefix, authorization, require-status-precondition, history-age, \
              history-bytes-max, body-bytes-max, event-type-prefix, condition-event-prefix, \
-             event-source, webhook, webhooks, metrics, otel-endpoint, shutdown-delay, log-format, audit-log, audit-level, audit-max-size, audit-keep, \
+             event-source, webhook, webhooks, nats, metrics, otel-endpoint, shutdown-delay, log-format, audit-log, audit-level, audit-max-size, audit-keep, \
              audit-flush, audit-wait",
         ),
         (

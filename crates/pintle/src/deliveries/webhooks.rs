@@ -165,7 +165,7 @@ enum ModeWord {
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum From {
+pub(super) enum From {
     #[default]
     Now,
     Start,
@@ -173,14 +173,14 @@ enum From {
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Include {
+pub(super) enum Include {
     Secrets,
 }
 
 /// What is wrong with an entry, and where.
-struct Fault {
-    line: u64,
-    problem: String,
+pub(super) struct Fault {
+    pub(super) line: u64,
+    pub(super) problem: String,
     source: Option<WebhookError>,
 }
 
@@ -254,7 +254,7 @@ impl Entry {
     }
 }
 
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let edges = !text.starts_with('-') && !text.ends_with('-') && !text.is_empty();
     if edges && text.len() <= NAME_BYTES_MAX && text.bytes().all(inside) {
@@ -273,7 +273,7 @@ fn url(text: &Spanned<String>) -> Result<Url, Fault> {
     parsed.map_err(|problem| fault(text.referenced.line(), problem.to_string()))
 }
 
-fn types(types: Option<Spanned<Vec<String>>>) -> Result<Patterns, Fault> {
+pub(super) fn types(types: Option<Spanned<Vec<String>>>) -> Result<Patterns, Fault> {
     let Some(types) = types else { return Ok(Patterns::everything()) };
     let line = types.referenced.line();
     if types.value.is_empty() {
@@ -283,7 +283,7 @@ fn types(types: Option<Spanned<Vec<String>>>) -> Result<Patterns, Fault> {
     Patterns::parse(&types.value).map_err(|problem| fault(line, problem.to_string()))
 }
 
-fn timeout(text: Option<Spanned<String>>) -> Result<Duration, Fault> {
+pub(super) fn timeout(text: Option<Spanned<String>>) -> Result<Duration, Fault> {
     let Some(text) = text else { return Ok(TIMEOUT) };
     let line = text.referenced.line();
     let timeout = config::duration(&text.value)

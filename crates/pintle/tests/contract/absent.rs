@@ -1,5 +1,18 @@
 //! What this build was built without, and says so when it is asked for it.
 
+#[cfg(not(feature = "nats"))]
+mod nats {
+    use crate::harness::server::Launch;
+
+    #[test]
+    fn a_build_without_nats_says_so() {
+        let output = Launch::devices().arg("--nats=nats.yaml").output();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("built without NATS") && said.contains("--features nats"), "{said}");
+        assert_eq!(output.status.code(), Some(2), "{said}");
+    }
+}
+
 #[cfg(not(feature = "otel"))]
 mod traces {
     use crate::harness::server::Launch;
