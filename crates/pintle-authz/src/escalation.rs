@@ -157,7 +157,7 @@ fn in_words(missing: &[Lack]) -> String {
         missing.iter().take(RIGHTS_SHOWN_MAX).map(ToString::to_string).collect();
     let more = missing.len().saturating_sub(RIGHTS_SHOWN_MAX);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    format!("it would give away rights that they do not have: {}{more}", shown.join(", "))
+    format!("attempting to grant RBAC permissions not currently held: {}{more}", shown.join(", "))
 }
 
 fn question(verb: &str, plural: &str, namespace: Option<&str>, name: Option<&str>) -> Ask {

@@ -82,7 +82,8 @@ impl ReviewKind {
         format!("{}/v1", self.group())
     }
 
-    const fn group(self) -> &'static str {
+    /// `authorization.k8s.io`.
+    pub const fn group(self) -> &'static str {
         match self {
             Self::SelfSubject => AUTHENTICATION,
             Self::SubjectAccess

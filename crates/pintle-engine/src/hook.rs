@@ -95,7 +95,9 @@ pub(crate) fn ask_about_write(
             Some(object),
         ) => hook.can_update_status(caller, request, object),
         (Edit::Delete(_), _, Some(object)) => hook.can_delete(caller, request, object),
-        (Edit::Replace(_), _, Some(object)) => hook.can_update(caller, request, object),
+        (Edit::Replace(_) | Edit::Scale(_), _, Some(object)) => {
+            hook.can_update(caller, request, object)
+        }
         (Edit::Patch(patch, _), _, Some(object)) => {
             // Nobody learns what they may not read by moving it around.
             let reads = if patch.reads() { hook.can_get(caller, object) } else { Ok(()) };

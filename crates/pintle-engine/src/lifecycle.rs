@@ -27,7 +27,8 @@ pub(crate) use garbage::OwnerPlace;
 pub(crate) use worker::Worker;
 
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
-const NAMESPACES: &str = "namespaces";
+/// The plural of the kind whose objects other objects live in.
+pub const NAMESPACES: &str = "namespaces";
 
 /// Whether objects of this resource declare kinds.
 pub(crate) fn declares_kinds(resource: &GroupResource) -> bool {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use pintle_authz::{Ask, Asks, Granted, Subresource, Verb};
+use pintle_authz::{Ask, Asks, Granted, Subresource, User, Verb};
 use pintle_model::{
     FieldSelector, GroupResource, LabelSelector, Object, ObjectKey, ObjectName, Revision,
 };
@@ -126,6 +126,16 @@ impl Asks for List {
     }
 }
 
+/// Many objects, which are to be removed together.
+#[derive(Debug, Clone)]
+pub struct Removal(pub List);
+
+impl Asks for Removal {
+    fn ask(&self) -> Ask {
+        self.0.selection.ask(Verb::DeleteCollection)
+    }
+}
+
 /// Objects as they all were at one revision.
 #[derive(Debug, Clone)]
 pub struct Listed {
@@ -156,10 +166,21 @@ impl Engine {
     /// resource; limit and position are taken from the first.
     pub async fn list(&self, grants: &[Granted<List>]) -> Result<Listed, Refusal> {
         let granted = grants.first().ok_or(Refusal::Internal("a list of nothing".into()))?;
-        let (first, user) = (granted.get(), granted.user());
+        let lists: Vec<&List> = grants.iter().map(Granted::get).collect();
+        self.list_for(granted.user(), &lists).await
+    }
+
+    /// What somebody may remove together, from one snapshot. What the hook does not let them list
+    /// is not among it.
+    pub async fn list_to_remove(&self, granted: &Granted<Removal>) -> Result<Listed, Refusal> {
+        self.list_for(granted.user(), &[&granted.get().0]).await
+    }
+
+    async fn list_for(&self, user: &User, lists: &[&List]) -> Result<Listed, Refusal> {
+        let first = lists.first().ok_or(Refusal::Internal("a list of nothing".into()))?;
         let hook = self.shared().hook.as_deref();
         let is_shown = |object: &Object| hook.is_none_or(|it| it.can_list(user, object).is_ok());
-        let mut selections: Vec<_> = grants.iter().map(|grant| &grant.get().selection).collect();
+        let mut selections: Vec<_> = lists.iter().map(|list| &list.selection).collect();
         check_selections(&selections)?;
         // Where a page ends says nothing of namespaces that come later.
         selections.sort_by(|a, b| a.namespace.cmp(&b.namespace));
@@ -188,6 +209,27 @@ impl Engine {
             }
         }
         Ok(listed)
+    }
+
+    /// How many objects there are after a name, in what a list was granted for, as of a revision.
+    /// Selectors are not looked at.
+    pub async fn count_after(
+        &self,
+        granted: &Granted<List>,
+        after: &ObjectName,
+        at: Revision,
+    ) -> Result<usize, Refusal> {
+        let selection = &granted.get().selection;
+        let mut after = after.clone();
+        let mut count = 0;
+        loop {
+            let page = self.page(selection, Some(&after), Some(at)).await?;
+            count += page.objects.len();
+            match page.objects.last() {
+                Some(last) if page.more => after = last.key.name.clone(),
+                _ => return Ok(count),
+            }
+        }
     }
 
     async fn page(

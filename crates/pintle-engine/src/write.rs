@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use pintle_authz::{Ask, Asks, Granted, Subresource, Verb};
 use pintle_model::{Change, Json, Object, ObjectKey, Put, Revision, Uid};
-use pintle_rules::{Decision, Edit, Intent, Lane, Situation, Stamp, Verdict, decide};
+use pintle_rules::{
+    Decision, Edit, Intent, Lane, Scaling, Situation, Stamp, UidForm, Verdict, decide,
+};
 use pintle_schema::Version;
 use pintle_store::Committed;
 use tokio::sync::RwLockReadGuard;
@@ -31,17 +33,36 @@ pub struct Write {
 
 impl Asks for Write {
     fn ask(&self) -> Ask {
-        let subresource = (self.intent.lane == Lane::Status).then_some(Subresource::Status);
+        let subresource = match (self.intent.lane, &self.intent.edit) {
+            (Lane::Status, _) => Some(Subresource::Status),
+            (Lane::Main, Edit::Scale(_)) => Some(Subresource::Scale),
+            (Lane::Main, _) => None,
+        };
         let verb = match &self.intent.edit {
             Edit::Create(_) => Verb::Create,
-            Edit::Replace(_) => Verb::Update,
+            Edit::Replace(_) | Edit::Scale(Scaling::Put(_)) => Verb::Update,
             Edit::Patch(..)
             | Edit::Condition(_)
             | Edit::MergeStatus(_)
-            | Edit::ApplyConditions(_) => Verb::Patch,
+            | Edit::ApplyConditions(_)
+            | Edit::Scale(_) => Verb::Patch,
+            Edit::Delete(options) if options.collective => return self.ask_for_many(),
             Edit::Delete(_) => Verb::Delete,
         };
         ask_for(verb, &self.key, subresource)
+    }
+}
+
+impl Write {
+    /// The removal of many is asked for without a name, as upstream.
+    fn ask_for_many(&self) -> Ask {
+        Ask {
+            verb: Verb::DeleteCollection,
+            resource: self.key.resource.clone(),
+            subresource: None,
+            namespace: self.key.namespace().map(Arc::from),
+            name: None,
+        }
     }
 }
 
@@ -330,17 +351,22 @@ impl Engine {
     fn stamp(&self, served: &Served, write: &Write) -> Stamp {
         let creating = matches!(write.intent.edit, Edit::Create(_));
         let (uid, name_suffix) = if creating {
-            (self.new_uid(served), suffix(self.entropy().bits()))
+            (self.new_uid(served, write.intent.conduct.uids), suffix(self.entropy().bits()))
         } else {
             (Uid::from(""), String::new())
         };
         Stamp { now: self.clock().now(), uid, name_suffix, newest: self.newest() }
     }
 
-    /// `<lowercase kind>-<16 hex digits>`.
-    fn new_uid(&self, served: &Served) -> Uid {
-        let kind = served.definition.kind.kind.to_lowercase();
-        Uid::from(format!("{kind}-{:016x}", self.entropy().bits()).as_str())
+    fn new_uid(&self, served: &Served, form: UidForm) -> Uid {
+        let text = match form {
+            UidForm::Kind => {
+                let kind = served.definition.kind.kind.to_lowercase();
+                format!("{kind}-{:016x}", self.entropy().bits())
+            }
+            UidForm::Uuid => uuid(self.entropy().bits(), self.entropy().bits()),
+        };
+        Uid::from(text.as_str())
     }
 }
 
@@ -375,6 +401,20 @@ fn tried(current: Option<&Arc<Object>>, change: &Change) -> Result<Arc<Object>, 
     }
     let after = Object::after(current.map(|current| &**current), change, revision);
     after.map(Arc::new).ok_or_else(|| Refusal::Internal("a dry run of a change of nothing".into()))
+}
+
+/// A random UUID (RFC 9562, section 5.4).
+fn uuid(high: u64, low: u64) -> String {
+    let high = (high & !0xf000) | 0x4000;
+    let low = (low & !(0b11 << 62)) | (0b10 << 62);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
 }
 
 /// Five letters without vowels, so that no generated name is a word.

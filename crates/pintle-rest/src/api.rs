@@ -296,13 +296,19 @@ impl<'a> Call<'a> {
     }
 }
 
-/// `<lowercase kind>-<hex>`.
+/// `<lowercase kind>-<hex>`, or the UUID of an object that another door made.
 fn looks_like_uid(id: &str, kind: &str) -> bool {
-    id.rsplit_once('-').is_some_and(|(prefix, hex)| {
-        prefix == kind.to_lowercase()
-            && hex.len() >= 16
-            && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+    is_uuid(id)
+        || id.rsplit_once('-').is_some_and(|(prefix, hex)| {
+            prefix == kind.to_lowercase()
+                && hex.len() >= 16
+                && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+}
+
+fn is_uuid(id: &str) -> bool {
+    let lengths = id.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && id.bytes().all(|it| it == b'-' || it.is_ascii_hexdigit())
 }
 
 /// The kind that a path names: by its plural, or by plural and group.

@@ -145,7 +145,7 @@ pub(crate) fn checked(page: &str, checks: &[Check], parts: &Parts) -> Response<B
     let (well, list) = health::list(page, &checks);
     let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let brief = well && !pairs().any(|(name, _)| name == "verbose");
-    let text = if brief { "ok\n".to_owned() } else { list };
+    let text = if brief { "ok".to_owned() } else { list };
     text_response(status, "text/plain; charset=utf-8", text)
 }
 

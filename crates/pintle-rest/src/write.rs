@@ -13,7 +13,7 @@ use pintle_http::{Body, EntityTags, Phase, Recording, RequestBody, manager_of};
 use pintle_model::{Manner, Object, ObjectKey, ObjectName, Revision, Uid};
 use pintle_rules::{
     ConditionEdit, Conduct, DeleteOptions, Edit, ForeignLane, Intent, Lane, MetadataMode, Patch,
-    PatchFormat, PatchRoot, Precondition, Refusal as RulesRefusal,
+    PatchFormat, PatchRoot, Precondition, Refusal as RulesRefusal, UidForm,
 };
 use serde_json::{Map, Value, json};
 
@@ -277,7 +277,8 @@ fn delete_options(
     }
     let policy = given.get("propagationPolicy").and_then(Value::as_str);
     let policy = policy.map(propagation).transpose()?;
-    Ok(DeleteOptions { propagation: call.query.propagation.or(policy).unwrap_or_default() })
+    let propagation = call.query.propagation.or(policy).unwrap_or_default();
+    Ok(DeleteOptions { propagation, ..DeleteOptions::default() })
 }
 
 fn has_status(call: &Call<'_>) -> Result<(), Failure> {
@@ -323,6 +324,7 @@ fn intent(call: &Call<'_>, lane: Lane, edit: Edit, precondition: Precondition) -
             unknown_fields: call.query.field_validation,
             keeps_conditions: true,
             patches_are: Manner::Patched,
+            uids: UidForm::Kind,
         },
         manager: call
             .query

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use pintle_model::Object;
 use serde_json::{Map, Value};
 
 use crate::intent::{Conduct, Document, Edit, ForeignLane, PatchRoot};
@@ -19,7 +20,7 @@ const WHOLE: &str = "/";
 pub(crate) fn check(edit: &Edit, conduct: Conduct) -> Result<(), Refusal> {
     match (conduct.foreign, foreign_path(edit)) {
         (ForeignLane::Refuse, Some(path)) => Err(Refusal::Boundary { path: path.into_owned() }),
-        (ForeignLane::Refuse | ForeignLane::Ignore, _) => Ok(()),
+        (ForeignLane::Refuse | ForeignLane::Ignore | ForeignLane::Discard, _) => Ok(()),
     }
 }
 
@@ -36,6 +37,7 @@ pub(crate) fn foreign_path(edit: &Edit) -> Option<Cow<'_, str>> {
         | Edit::Condition(_)
         | Edit::ApplyConditions(_)
         | Edit::Create(_)
+        | Edit::Scale(_)
         | Edit::Delete(_) => None,
     }
 }
@@ -65,6 +67,32 @@ fn foreign_in_merge(document: &Value) -> Option<Cow<'_, str>> {
 fn foreign_in_metadata(metadata: &Map<String, Value>) -> Option<Cow<'_, str>> {
     let field = metadata.keys().find(|field| !ENVELOPE.contains(&field.as_str()))?;
     Some(Cow::Owned(format!("metadata.{field}")))
+}
+
+/// The first field outside status in which a document differs from what is stored. What the server
+/// keeps in metadata itself is not looked at: clients send it back in all sorts of states.
+pub(crate) fn difference(
+    current: &Object,
+    body: Option<&Map<String, Value>>,
+    metadata: Option<&Map<String, Value>>,
+) -> Option<String> {
+    let stored = current.body.to_map();
+    let differs = |(field, value): &(&String, &Value)| stored.get(*field) != Some(*value);
+    let field = body.into_iter().flatten().find(differs).map(|(field, _)| field.clone());
+    field.or_else(|| {
+        let given = metadata?;
+        let stored = serde_json::to_value(&*current.metadata).ok()?;
+        let owned = ["labels", "annotations", "finalizers", "ownerReferences"];
+        let differs = |field: &&&str| match given.get(**field) {
+            None | Some(Value::Null) => false,
+            Some(value) => stored.get(**field) != Some(value) && !is_empty(value),
+        };
+        owned.iter().find(differs).map(|field| format!("metadata.{field}"))
+    })
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// Whether a JSON pointer stays in the status or the envelope.

@@ -56,7 +56,12 @@ impl<'a> Check<'a> {
                 return Json::empty_object();
             }
         }
-        let Situation { definition, version, .. } = self.situation;
+        let Situation { definition, version, key, .. } = self.situation;
+        let habits = &definition.habits;
+        habits.complete(&mut body);
+        if declares_kinds(definition) {
+            Definition::complete_declaration(&mut body);
+        }
         self.unknown.extend(version.normalize_body(&mut body));
         let text = Json::from_map(&body);
         if stored == Some(&text) {
@@ -68,8 +73,13 @@ impl<'a> Check<'a> {
         if sound && declares_kinds(definition) {
             self.declaration(name, &body);
         }
-        if let Some(stored) = stored {
-            self.immutable_fields(&body, stored);
+        if sound && !habits.is_plain() {
+            self.errors.extend(habits.check(&key.name.namespace, &body));
+        }
+        if let Some(stored) = stored
+            && definition.core
+        {
+            self.errors.extend(habits.check_successor(&stored.to_map(), &body));
         }
         text
     }
@@ -85,18 +95,6 @@ impl<'a> Check<'a> {
                 self.errors.extend(declared.check_successor(&stored, status.as_ref()));
             }
             (Ok(_), None) => {}
-        }
-    }
-
-    fn immutable_fields(&mut self, body: &Map<String, Value>, stored: &Json) {
-        let fields = &self.situation.definition.immutable;
-        if fields.is_empty() {
-            return;
-        }
-        let stored = stored.to_map();
-        for field in fields.iter().filter(|field| stored.get(&***field) != body.get(&***field)) {
-            let value = body.get(&**field).unwrap_or(&Value::Null);
-            self.errors.push(FieldError::invalid(field, value, "field is immutable"));
         }
     }
 

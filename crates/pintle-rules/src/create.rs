@@ -65,6 +65,9 @@ fn new_metadata(check: &mut Check<'_>, document: &Document) -> Metadata {
     };
     metadata::apply(check, &mut made, given, MetadataMode::NamedOnly);
     generate_name(&mut made, given, &stamp.name_suffix);
+    if let Some(label) = check.situation.definition.habits.name_label {
+        made.labels.insert(label.to_owned(), made.name.clone());
+    }
     check.errors.extend(validate_metadata_maps(&made));
     made
 }
@@ -100,10 +103,12 @@ fn check_name(check: &mut Check<'_>, name: &str) {
 
 /// The status of a new object: only versions without the subresource take it from the document.
 fn first_status(check: &mut Check<'_>, document: &Document) -> Option<Json> {
-    let status = document.status.as_ref()?;
+    let begins = check.situation.definition.habits.first_status;
+    let begins = begins.map(|text| Json::from_stored(text.as_bytes().into()));
+    let Some(status) = document.status.as_ref() else { return begins };
     if check.situation.version.status_subresource {
         check.warn_status_ignored(status, None);
-        return None;
+        return begins;
     }
     let status = check.normal_status(status.clone())?;
     check.validate_status(&status);

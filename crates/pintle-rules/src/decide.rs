@@ -98,6 +98,7 @@ fn change(
             main_lane::patch(situation, current, patch, *root, intent)
         }
         (Lane::Main, Edit::Delete(options)) => deletion::delete(situation, current, *options),
+        (Lane::Main, Edit::Scale(scaling)) => main_lane::scale(situation, current, scaling, intent),
         (Lane::Main, Edit::Condition(edit)) => {
             Err(Refusal::NoCondition { kind: edit.condition_type().to_owned() })
         }
@@ -119,7 +120,7 @@ fn change(
         // Only whole objects are made and removed, and only a status is merged.
         (Lane::Main | Lane::Status, Edit::Create(_))
         | (Lane::Main, Edit::MergeStatus(_) | Edit::ApplyConditions(_))
-        | (Lane::Status, Edit::Delete(_)) => Err(Refusal::NotFound),
+        | (Lane::Status, Edit::Delete(_) | Edit::Scale(_)) => Err(Refusal::NotFound),
     }
 }
 

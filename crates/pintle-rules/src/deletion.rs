@@ -24,6 +24,8 @@ pub enum Propagation {
 pub struct DeleteOptions {
     /// What becomes of owned objects.
     pub propagation: Propagation,
+    /// It is one of many that are deleted by one request, which is a right of its own.
+    pub collective: bool,
 }
 
 /// Keeps an owner until what it owns has gone.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pintle_model::{FieldError, FieldErrorKind, Object, ObjectKey, Revision, Uid};
 use serde_json::{Map, Value};
 
-use crate::decide::{Situation, check_precondition};
+use crate::decide::{Situation, Stamp, check_precondition};
 use crate::intent::{Document, Edit, PatchRoot, Precondition};
 use crate::refusal::Refusal;
 
@@ -39,6 +39,7 @@ pub(crate) fn names_version(edit: &Edit) -> bool {
         | Edit::Condition(_)
         | Edit::MergeStatus(_)
         | Edit::ApplyConditions(_)
+        | Edit::Scale(_)
         | Edit::Delete(_) => false,
     }
 }
@@ -62,9 +63,31 @@ pub(crate) fn check_patched(
     }
     let Some(given) = tree.get("metadata").and_then(Value::as_object) else { return Ok(()) };
     check_names(given, &current.key)?;
+    check_said(current, given, asked, text(given, "uid")?.map(Uid::from), stamp)
+}
+
+/// [`check_patched`], where what is patched outside of the status does not count but for the
+/// version.
+pub(crate) fn check_patched_version(
+    situation: Situation<'_>,
+    current: &Arc<Object>,
+    tree: &Map<String, Value>,
+    asked: &Precondition,
+) -> Result<(), Refusal> {
+    let Some(given) = tree.get("metadata").and_then(Value::as_object) else { return Ok(()) };
+    check_said(current, given, asked, None, situation.stamp)
+}
+
+fn check_said(
+    current: &Arc<Object>,
+    given: &Map<String, Value>,
+    asked: &Precondition,
+    uid: Option<Uid>,
+    stamp: &Stamp,
+) -> Result<(), Refusal> {
     let said = Precondition {
         revision: said_revision(given)?,
-        uid: text(given, "uid")?.map(Uid::from),
+        uid,
         scope: asked.scope,
         absent: false,
         required: asked.required && asked.revision.is_none(),

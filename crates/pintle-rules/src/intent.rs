@@ -37,8 +37,11 @@ impl Intent {
             Edit::Patch(..)
             | Edit::MergeStatus(_)
             | Edit::Condition(_)
-            | Edit::ApplyConditions(_) => self.conduct.patches_are,
-            Edit::Create(_) | Edit::Replace(_) | Edit::Delete(_) => Manner::Replaced,
+            | Edit::ApplyConditions(_)
+            | Edit::Scale(Scaling::Patch(_)) => self.conduct.patches_are,
+            Edit::Create(_) | Edit::Replace(_) | Edit::Delete(_) | Edit::Scale(_) => {
+                Manner::Replaced
+            }
         }
     }
 }
@@ -61,6 +64,17 @@ pub enum Edit {
     ApplyConditions(ApplyConditions),
     /// The object goes; main lane only.
     Delete(DeleteOptions),
+    /// Another number of replicas, where the version says that it stands; main lane only.
+    Scale(Scaling),
+}
+
+/// A write to the scale of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scaling {
+    /// So many replicas there shall be.
+    Put(i64),
+    /// A patch of what [`scale_of`](crate::scale_of) shows.
+    Patch(Patch),
 }
 
 /// The document of a create or replace, split into lanes.
@@ -129,6 +143,17 @@ pub struct Conduct {
     /// What events call a patch. The server's own writes are updates to everybody else, however
     /// they are made.
     pub patches_are: Manner,
+    /// What the uid of a new object looks like.
+    pub uids: UidForm,
+}
+
+/// What the uid of a new object looks like. To whoever reads it, it is a text that nobody else has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UidForm {
+    /// `device-1c0ffee0d15ea5e5`: the kind, and 16 random digits.
+    Kind,
+    /// A random UUID (RFC 9562, version 4), as the clients of Kubernetes parse it.
+    Uuid,
 }
 
 /// What becomes of fields of the other lane in a status write.
@@ -138,6 +163,11 @@ pub enum ForeignLane {
     Refuse,
     /// They are ignored, with a warning.
     Ignore,
+    /// A patch is applied to the object as a whole, as upstream does; of the result, and of a whole
+    /// document, only the status counts. What would have changed elsewhere is warned about.
+    ///
+    /// So a patch can copy what it cannot write: only for callers who may read the object.
+    Discard,
 }
 
 /// How a replace treats metadata that it does not mention.

@@ -28,9 +28,10 @@ pub use deletion::{
 };
 pub use intent::{
     Conduct, ConflictScope, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
-    MetadataMode, PatchRoot, Precondition,
+    MetadataMode, PatchRoot, Precondition, Scaling, UidForm,
 };
 pub use patch::{
     JsonPatch, Patch, PatchError, PatchFormat, PatchLimits, Shorthand, StrategicPatch, Touch,
 };
 pub use refusal::{Conflict, OwnedByOther, Refusal};
+pub use visible::scale_of;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::check::Check;
 use crate::decide::{Decision, Situation};
-use crate::intent::{Document, Intent, MetadataMode, PatchRoot};
+use crate::intent::{Document, Intent, MetadataMode, PatchRoot, Scaling};
 use crate::patch::{Patch, PatchLimits};
 use crate::refusal::Refusal;
 use crate::stored::StoredStatus;
@@ -49,6 +49,58 @@ pub(crate) fn patch(
         PatchRoot::Lane => patched_spec(current, patch)?,
     };
     wanted.decided(check, current)
+}
+
+/// Sets the number of replicas of an object that exists.
+pub(crate) fn scale(
+    situation: Situation<'_>,
+    current: &Arc<Object>,
+    scaling: &Scaling,
+    intent: &Intent,
+) -> Result<Decision, Refusal> {
+    let Some(scale) = &situation.version.scale else { return Err(Refusal::NotFound) };
+    let mut check = Check::new(situation, intent);
+    let replicas = match scaling {
+        Scaling::Put(replicas) => Value::from(*replicas),
+        Scaling::Patch(patch) => patched_scale(situation, current, patch, intent)?,
+    };
+    if !replicas.as_i64().is_some_and(|replicas| (0..=REPLICAS_MAX).contains(&replicas)) {
+        let detail = "must be a whole number, and not less than 0";
+        check.errors.push(FieldError::invalid("spec.replicas", &replicas, detail));
+    }
+    let mut body = Value::Object(current.body.to_map());
+    let segments = scale.spec_replicas_path.split('.').filter(|segment| !segment.is_empty());
+    let place = segments.fold(&mut body, |place, segment| {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        match place {
+            Value::Object(fields) => fields.entry(segment).or_insert(Value::Null),
+            other => other,
+        }
+    });
+    *place = replicas;
+    let Value::Object(body) = body else { return Err(not_an_object("")) };
+    let metadata = Metadata::clone(&current.metadata);
+    Wanted { metadata, body: Some(body), status: None }.decided(check, current)
+}
+
+/// As upstream's `Scale`, whose number of replicas has 32 bits.
+const REPLICAS_MAX: i64 = i32::MAX as i64;
+
+/// The number of replicas that a patch of the scale leads to.
+fn patched_scale(
+    situation: Situation<'_>,
+    current: &Arc<Object>,
+    patch: &Patch,
+    intent: &Intent,
+) -> Result<Value, Refusal> {
+    let mut tree = visible::scale_of(situation.version, current).unwrap_or(Value::Null);
+    patch.apply(&mut tree, &PatchLimits::default()).map_err(Refusal::Patch)?;
+    let Value::Object(tree) = tree else { return Err(not_an_object("")) };
+    identity::check_patched_version(situation, current, &tree, &intent.precondition)?;
+    let spec = tree.get("spec").and_then(|spec| spec.get("replicas"));
+    Ok(spec.cloned().unwrap_or(Value::Null))
 }
 
 /// The paths of the patch begin at the object.

@@ -3,6 +3,7 @@
 //! Nothing in this file can reach metadata or a body: what it writes is a [`StatusPut`], which has
 //! no place for them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use pintle_model::{FieldError, FieldErrorKind, Json, Object, Put, StatusPut};
@@ -25,7 +26,11 @@ pub(crate) fn replace(
     intent: &Intent,
 ) -> Result<Decision, Refusal> {
     let wanted = document.status.clone().unwrap_or(Value::Null);
-    decided(situation, &StoredStatus::of(current), unless_absent(current, wanted), intent)
+    let discarded = (intent.conduct.foreign == ForeignLane::Discard)
+        .then(|| boundary::difference(current, document.body.as_ref(), document.metadata.as_ref()))
+        .flatten();
+    let wanted = unless_absent(current, wanted);
+    decided_without(situation, &StoredStatus::of(current), wanted, intent, discarded)
 }
 
 /// Patches the status of an object that exists.
@@ -37,7 +42,13 @@ pub(crate) fn patch(
     intent: &Intent,
 ) -> Result<Decision, Refusal> {
     let stored = StoredStatus::of(current);
+    let mut discarded = None;
     let patched = match root {
+        PatchRoot::Object if intent.conduct.foreign == ForeignLane::Discard => {
+            let (status, difference) = patched_object(situation, &stored, patch, intent)?;
+            discarded = difference;
+            status
+        }
         PatchRoot::Object => patched_whole(situation, &stored, patch, intent)?,
         PatchRoot::Lane => {
             let mut status = seen(&stored);
@@ -45,7 +56,8 @@ pub(crate) fn patch(
             status
         }
     };
-    decided(situation, &stored, unless_absent(current, patched), intent)
+    let patched = unless_absent(current, patched);
+    decided_without(situation, &stored, patched, intent, discarded)
 }
 
 /// Sets or removes one condition of an object that exists.
@@ -130,20 +142,46 @@ fn patched_whole(
     intent: &Intent,
 ) -> Result<Value, Refusal> {
     let patch = match intent.conduct.foreign {
-        ForeignLane::Refuse => patch,
+        ForeignLane::Refuse | ForeignLane::Discard => patch,
         ForeignLane::Ignore => &patch.writing_only(boundary::is_inside),
     };
     let mut tree = visible::status_tree(situation, stored.object, seen(stored));
     patch.apply(&mut tree, &PatchLimits::default()).map_err(Refusal::Patch)?;
     let Value::Object(mut tree) = tree else {
-        return Err(Refusal::Invalid(vec![FieldError::new(
-            "",
-            FieldErrorKind::TypeInvalid,
-            "the patched result must be an object",
-        )]));
+        return Err(not_an_object());
     };
     identity::check_patched(situation, stored.object, &tree, &intent.precondition)?;
     Ok(tree.remove("status").unwrap_or(Value::Null))
+}
+
+/// The patch sees and changes the whole object, of which the status is taken. Also says what else
+/// it would have changed.
+fn patched_object(
+    situation: Situation<'_>,
+    stored: &StoredStatus<'_>,
+    patch: &Patch,
+    intent: &Intent,
+) -> Result<(Value, Option<String>), Refusal> {
+    let mut tree = visible::object_tree(situation, stored.object);
+    patch.apply(&mut tree, &PatchLimits::default()).map_err(Refusal::Patch)?;
+    let Value::Object(mut tree) = tree else { return Err(not_an_object()) };
+    identity::check_patched_version(situation, stored.object, &tree, &intent.precondition)?;
+    let status = tree.remove("status").unwrap_or(Value::Null);
+    for field in ["apiVersion", "kind"] {
+        tree.remove(field);
+    }
+    let metadata = tree.remove("metadata");
+    let metadata = metadata.as_ref().and_then(Value::as_object);
+    let difference = boundary::difference(stored.object, Some(&tree), metadata);
+    Ok((status, difference))
+}
+
+fn not_an_object() -> Refusal {
+    Refusal::Invalid(vec![FieldError::new(
+        "",
+        FieldErrorKind::TypeInvalid,
+        "the patched result must be an object",
+    )])
 }
 
 /// The decision on a status as the write wants it; null clears it.
@@ -153,10 +191,23 @@ fn decided(
     wanted: Value,
     intent: &Intent,
 ) -> Result<Decision, Refusal> {
+    decided_without(situation, stored, wanted, intent, None)
+}
+
+/// The same, of a write that would have changed something else too.
+fn decided_without(
+    situation: Situation<'_>,
+    stored: &StoredStatus<'_>,
+    wanted: Value,
+    intent: &Intent,
+    discarded: Option<String>,
+) -> Result<Decision, Refusal> {
     let mut check = Check::new(situation, intent);
-    if intent.conduct.foreign == ForeignLane::Ignore
-        && let Some(path) = boundary::foreign_path(&intent.edit)
-    {
+    let ignored = match intent.conduct.foreign {
+        ForeignLane::Ignore => boundary::foreign_path(&intent.edit).map(Cow::into_owned),
+        ForeignLane::Refuse | ForeignLane::Discard => discarded,
+    };
+    if let Some(path) = ignored {
         check.warnings.push(format!("{path} was ignored: a status write changes status only"));
     }
     let put = checked(&mut check, stored, wanted);

@@ -1,7 +1,8 @@
 //! An object as the tree that patches see.
 
 use pintle_model::Object;
-use serde_json::{Map, Value};
+use pintle_schema::Version;
+use serde_json::{Map, Value, json};
 
 use crate::decide::Situation;
 
@@ -31,6 +32,36 @@ pub(crate) fn status_tree(situation: Situation<'_>, object: &Object, status: Val
     tree.insert("metadata".to_owned(), Value::Object(metadata));
     tree.insert("status".to_owned(), status);
     Value::Object(tree)
+}
+
+/// An object as `autoscaling/v1` `Scale`, without what says so; nothing when the version has no
+/// scale. `spec.replicas` is not there when the object has none.
+pub fn scale_of(version: &Version, object: &Object) -> Option<Value> {
+    let scale = version.scale.as_ref()?;
+    let mut tree = object.body.to_map();
+    if let Some(status) = &object.status {
+        tree.insert("status".to_owned(), status.to_value());
+    }
+    let find = |path: &str| {
+        let mut segments = path.split('.').filter(|segment| !segment.is_empty());
+        let first = tree.get(segments.next()?)?;
+        segments.try_fold(first, |value, segment| value.get(segment))
+    };
+    let mut spec = Map::new();
+    if let Some(replicas) = find(&scale.spec_replicas_path) {
+        spec.insert("replicas".to_owned(), replicas.clone());
+    }
+    let mut status = Map::new();
+    let replicas = find(&scale.status_replicas_path).cloned();
+    status.insert("replicas".to_owned(), replicas.unwrap_or_else(|| Value::from(0)));
+    if let Some(selector) = scale.label_selector_path.as_deref().and_then(find) {
+        status.insert("selector".to_owned(), selector.clone());
+    }
+    let metadata = metadata_tree(object);
+    let kept = ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"];
+    let metadata: Map<String, Value> =
+        metadata.into_iter().filter(|(field, _)| kept.contains(&field.as_str())).collect();
+    Some(json!({"metadata": metadata, "spec": spec, "status": status}))
 }
 
 fn name_kind(situation: Situation<'_>, tree: &mut Map<String, Value>) {

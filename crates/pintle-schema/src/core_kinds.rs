@@ -6,57 +6,117 @@ use std::sync::{Arc, LazyLock};
 use pintle_model::NameRule;
 
 use crate::definition::read_core;
-use crate::{Definition, Schema};
+use crate::{Definition, Freezing, Habits, Schema, SelectableField, Version};
 
 struct CoreKind {
     document: &'static str,
     name_rule: NameRule,
-    immutable: &'static [&'static str],
+    habits: Habits,
 }
 
-const CORE_KINDS: [CoreKind; 7] = [
+/// Most kinds are replaced whatever became of them, when whoever does it names no version.
+const USUAL: Habits = Habits {
+    immutable: &[],
+    freezes: None,
+    first_status: None,
+    name_label: None,
+    encodes: None,
+    keyed: &[],
+    refers: None,
+    finalize: false,
+    unconditional_updates: true,
+    selectors: &[],
+};
+
+const BINDING: Habits = Habits { immutable: &[("roleRef", "cannot change roleRef")], ..USUAL };
+
+const CORE_KINDS: [CoreKind; 12] = [
     CoreKind {
         document: include_str!("core_kinds/custom_resource_definition.json"),
         name_rule: NameRule::Subdomain,
-        immutable: &[],
+        habits: Habits { unconditional_updates: false, ..USUAL },
     },
     CoreKind {
         document: include_str!("core_kinds/namespace.json"),
         name_rule: NameRule::Label,
-        immutable: &[],
+        habits: Habits {
+            first_status: Some(r#"{"phase":"Active"}"#),
+            name_label: Some("kubernetes.io/metadata.name"),
+            finalize: true,
+            ..USUAL
+        },
     },
     CoreKind {
         document: include_str!("core_kinds/resource_quota.json"),
         name_rule: NameRule::Subdomain,
-        immutable: &[],
+        habits: USUAL,
     },
     CoreKind {
         document: include_str!("core_kinds/role.json"),
         name_rule: NameRule::PathSegment,
-        immutable: &[],
+        habits: USUAL,
     },
     CoreKind {
         document: include_str!("core_kinds/cluster_role.json"),
         name_rule: NameRule::PathSegment,
-        immutable: &[],
+        habits: USUAL,
     },
     CoreKind {
         document: include_str!("core_kinds/role_binding.json"),
         name_rule: NameRule::PathSegment,
-        immutable: &["roleRef"],
+        habits: BINDING,
     },
     CoreKind {
         document: include_str!("core_kinds/cluster_role_binding.json"),
         name_rule: NameRule::PathSegment,
-        immutable: &["roleRef"],
+        habits: BINDING,
+    },
+    CoreKind {
+        document: include_str!("core_kinds/config_map.json"),
+        name_rule: NameRule::Subdomain,
+        habits: Habits {
+            freezes: Some(Freezing { switch: "immutable", fields: &["data", "binaryData"] }),
+            keyed: &["data", "binaryData"],
+            ..USUAL
+        },
+    },
+    CoreKind {
+        document: include_str!("core_kinds/secret.json"),
+        name_rule: NameRule::Subdomain,
+        habits: Habits {
+            immutable: &[("type", "field is immutable")],
+            freezes: Some(Freezing { switch: "immutable", fields: &["data"] }),
+            encodes: Some(("stringData", "data")),
+            keyed: &["data"],
+            ..USUAL
+        },
+    },
+    CoreKind {
+        document: include_str!("core_kinds/service_account.json"),
+        name_rule: NameRule::Subdomain,
+        habits: USUAL,
+    },
+    CoreKind {
+        document: include_str!("core_kinds/event.json"),
+        name_rule: NameRule::Subdomain,
+        habits: Habits {
+            refers: Some("involvedObject"),
+            selectors: &[("source", "source.component")],
+            ..USUAL
+        },
+    },
+    CoreKind {
+        document: include_str!("core_kinds/lease.json"),
+        name_rule: NameRule::Subdomain,
+        habits: USUAL,
     },
 ];
 
 static DEFINITIONS: LazyLock<Vec<Arc<Definition>>> =
     LazyLock::new(|| CORE_KINDS.iter().map(|kind| Arc::new(kind.definition())).collect());
 
-/// `CustomResourceDefinition`, `Namespace`, `ResourceQuota`, `Role`, `ClusterRole`, `RoleBinding`
-/// and `ClusterRoleBinding`, in this order.
+/// `CustomResourceDefinition`, `Namespace`, `ResourceQuota`, the four kinds of RBAC, `ConfigMap`,
+/// `Secret`, `ServiceAccount`, `Event` and `Lease`, in this order.
 pub fn core_definitions() -> Vec<Arc<Definition>> {
     DEFINITIONS.clone()
 }
@@ -72,12 +132,24 @@ impl CoreKind {
     fn definition(&self) -> Definition {
         let document = serde_json::from_str(self.document).expect("the embedded text is JSON");
         let definition = read_core(&document).expect("the embedded documents are valid");
+        let versions = definition.versions.iter().map(|version| self.version(version)).collect();
         Definition {
             name_rule: self.name_rule,
             core: true,
-            immutable: self.immutable.iter().map(|&path| path.into()).collect(),
+            habits: self.habits,
+            versions,
             ..definition
         }
+    }
+
+    /// A version with all that field selectors may name.
+    fn version(&self, version: &Arc<Version>) -> Arc<Version> {
+        let mut version = Version::clone(version);
+        for (name, path) in self.habits.selectors {
+            let segments = path.split('.').map(Arc::from).collect();
+            version.selectable.push(SelectableField { path: (*name).into(), segments });
+        }
+        Arc::new(version)
     }
 }
 
@@ -97,6 +169,11 @@ mod tests {
             ("clusterroles.rbac.authorization.k8s.io", Scope::Cluster, false, false),
             ("rolebindings.rbac.authorization.k8s.io", Scope::Namespaced, false, false),
             ("clusterrolebindings.rbac.authorization.k8s.io", Scope::Cluster, false, false),
+            ("configmaps", Scope::Namespaced, false, false),
+            ("secrets", Scope::Namespaced, false, false),
+            ("serviceaccounts", Scope::Namespaced, false, false),
+            ("events", Scope::Namespaced, false, false),
+            ("leases.coordination.k8s.io", Scope::Namespaced, false, false),
         ];
         let definitions = core_definitions();
         assert_eq!(definitions.len(), cases.len());

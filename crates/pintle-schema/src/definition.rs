@@ -14,11 +14,12 @@ use std::sync::Arc;
 use pintle_model::{FieldError, FieldPath, Kind, NameRule};
 use serde_json::{Map, Value};
 
+use crate::Habits;
 use crate::schema::unknown_in;
 
 pub use approval::Approval;
 pub(crate) use crd::read_core;
-pub use version::{Column, Scale, SelectableField, Version};
+pub use version::{Column, Scale, SelectableField, Version, compare_versions};
 
 /// A kind with all of its versions.
 #[derive(Debug, Clone)]
@@ -34,8 +35,8 @@ pub struct Definition {
     /// Whether `spec.conversion.strategy` is `Webhook`. The declaration is accepted and the webhook
     /// is never called: objects are served in every version as they were stored.
     pub conversion_webhook: bool,
-    /// Paths of body fields that may not change after creation: `roleRef`.
-    pub immutable: Vec<Arc<str>>,
+    /// What it does that no schema can say.
+    pub habits: Habits,
 }
 
 impl Definition {
@@ -43,6 +44,12 @@ impl Definition {
     /// come back together, their paths relative to the object.
     pub fn from_crd(name: &str, body: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
         crd::read(name, body)
+    }
+
+    /// Fills in what a `CustomResourceDefinition` leaves out of its names, as upstream does: the
+    /// singular, and the kind of lists.
+    pub fn complete_declaration(body: &mut Map<String, Value>) {
+        crd::complete(body);
     }
 
     /// The paths of words in the schemas of a `CustomResourceDefinition` that mean nothing, such as

@@ -14,8 +14,14 @@ mod core_kinds;
 mod corpus;
 mod definition;
 mod faults;
+mod habits;
+mod json_path;
 mod schema;
 
 pub use core_kinds::core_definitions;
-pub use definition::{Approval, Column, Definition, Scale, SelectableField, Version};
+pub use definition::{
+    Approval, Column, Definition, Scale, SelectableField, Version, compare_versions,
+};
+pub use habits::{Freezing, Habits};
+pub use json_path::JsonPath;
 pub use schema::{ListType, PatchMerge, Schema, ValidationRule};

@@ -14,7 +14,7 @@ use pintle_http::{Subject, answer};
 use pintle_model::{GroupResource, Manner, ObjectKey, Scope};
 use pintle_rules::{
     Conduct, Document, Edit, FieldValidation, ForeignLane, Intent, Lane, MetadataMode,
-    Precondition, Refusal as RulesRefusal,
+    Precondition, Refusal as RulesRefusal, UidForm,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -328,6 +328,7 @@ fn intent(edit: Edit, precondition: Precondition) -> Intent {
             unknown_fields: FieldValidation::Warn,
             keeps_conditions: true,
             patches_are: Manner::Patched,
+            uids: UidForm::Kind,
         },
         manager: "pintle-files".to_owned(),
     }

@@ -9,6 +9,7 @@ use pintle_authz::User;
 use pintle_engine::{AccessMode, Engine, Hook, RuleSource};
 use pintle_events::{Bus, Cursor, InvalidPattern, Pattern, Subscription};
 use pintle_http::{Door, Doors, Entrance, Metrics, ServerLimits, Subject, answer};
+use pintle_kube::{KubeDoor, KubeSettings};
 use pintle_model::{GroupResource, Revision};
 use pintle_rest::{RestDoor, RestSettings};
 use serde::Serialize;
@@ -363,12 +364,15 @@ fn doors(
     entrance: Entrance,
     metrics: Option<Arc<Metrics>>,
 ) -> Arc<Doors> {
+    let kube = KubeSettings { entrance: entrance.clone() };
     let settings = RestSettings {
         entrance,
         require_status_precondition: config.require_status_precondition,
         metrics,
     };
-    Arc::new(Doors::new(RestDoor::new(Arc::clone(engine), bus, settings)))
+    let kube = KubeDoor::new(Arc::clone(engine), kube);
+    let rest = RestDoor::new(Arc::clone(engine), bus, settings);
+    Arc::new(Doors::new(rest).with(KubeDoor::SEGMENTS, kube))
 }
 
 fn data_in_words(config: &ServeConfig) -> String {

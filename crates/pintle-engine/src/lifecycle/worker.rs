@@ -8,7 +8,7 @@ use pintle_model::{GroupResource, Manner, Object, ObjectKey, OwnerReference, Tim
 use pintle_rules::{
     Conduct, DeleteOptions, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
     MetadataMode, Patch, PatchError, PatchFormat, PatchRoot, Precondition, Propagation,
-    Refusal as RulesRefusal,
+    Refusal as RulesRefusal, UidForm,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -167,7 +167,7 @@ impl Hands {
         propagation: Propagation,
     ) -> Result<bool, Refusal> {
         let precondition = Precondition { revision: Some(object.revision), ..this(object) };
-        let edit = Edit::Delete(DeleteOptions { propagation });
+        let edit = Edit::Delete(DeleteOptions { propagation, ..DeleteOptions::default() });
         self.write(&object.key, Lane::Main, edit, precondition).await
     }
 
@@ -251,6 +251,7 @@ const CONDUCT: Conduct = Conduct {
     unknown_fields: FieldValidation::Ignore,
     keeps_conditions: true,
     patches_are: Manner::Replaced,
+    uids: UidForm::Kind,
 };
 
 impl Engine {

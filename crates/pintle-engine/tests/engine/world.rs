@@ -14,7 +14,7 @@ use pintle_model::{
 };
 use pintle_rules::{
     Conduct, DeleteOptions, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
-    MetadataMode, Patch, PatchRoot, Precondition, Propagation,
+    MetadataMode, Patch, PatchRoot, Precondition, Propagation, UidForm,
 };
 use pintle_store::{HistoryLimits, Store};
 use serde_json::{Map, Value, json};
@@ -309,7 +309,7 @@ pub(crate) fn delete() -> Want {
 }
 
 pub(crate) fn delete_with(propagation: Propagation) -> Want {
-    Want::new(Lane::Main, Edit::Delete(DeleteOptions { propagation }))
+    Want::new(Lane::Main, Edit::Delete(DeleteOptions { propagation, ..DeleteOptions::default() }))
 }
 
 fn split(document: Value) -> Document {
@@ -328,6 +328,7 @@ const CONDUCT: Conduct = Conduct {
     unknown_fields: FieldValidation::Warn,
     keeps_conditions: true,
     patches_are: Manner::Patched,
+    uids: UidForm::Kind,
 };
 
 pub(crate) fn master() -> Arc<User> {

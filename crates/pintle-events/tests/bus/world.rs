@@ -11,7 +11,7 @@ use pintle_events::{Bus, CloudEvent, Cursor, Names, Pattern, Subscription};
 use pintle_model::{GroupResource, Manner, Object, ObjectKey};
 use pintle_rules::{
     ConditionEdit, Conduct, DeleteOptions, Document, Edit, FieldValidation, ForeignLane, Intent,
-    Lane, MetadataMode, Patch, PatchRoot, Precondition,
+    Lane, MetadataMode, Patch, PatchRoot, Precondition, UidForm,
 };
 use pintle_store::MemoryStore;
 use serde_json::{Map, Value, json};
@@ -71,6 +71,7 @@ const CONDUCT: Conduct = Conduct {
     unknown_fields: FieldValidation::Warn,
     keeps_conditions: true,
     patches_are: Manner::Patched,
+    uids: UidForm::Kind,
 };
 
 pub(crate) fn device(name: &str) -> ObjectKey {

@@ -13,7 +13,7 @@ pub(crate) fn background() -> Edit {
 }
 
 fn delete(propagation: Propagation) -> Edit {
-    Edit::Delete(DeleteOptions { propagation })
+    Edit::Delete(DeleteOptions { propagation, ..DeleteOptions::default() })
 }
 
 /// The finalizers after a row of deletions; nothing when the object is gone.

@@ -6,7 +6,7 @@ use pintle_model::{Manner, Object, Put, Revision, Uid};
 use pintle_rules::{
     ApplyConditions, ConditionEdit, Conduct, ConflictScope, DeleteOptions, Document, Edit,
     FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat, PatchRoot,
-    Precondition, Propagation, Refusal, Verdict,
+    Precondition, Propagation, Refusal, UidForm, Verdict,
 };
 use pintle_schema::Schema;
 use proptest::collection::{btree_map, vec};
@@ -278,7 +278,7 @@ fn any_edit() -> BoxedStrategy<Edit> {
         2 => status_edit(),
         2 => main_edit(),
         1 => raw_document().prop_map(Edit::Create),
-        1 => propagation.prop_map(|propagation| Edit::Delete(DeleteOptions { propagation })),
+        1 => propagation.prop_map(|propagation| Edit::Delete(DeleteOptions { propagation, ..DeleteOptions::default() })),
     ]
     .boxed()
 }
@@ -295,6 +295,7 @@ fn conduct() -> impl Strategy<Value = Conduct> {
             },
             keeps_conditions,
             patches_are: Manner::Patched,
+            uids: UidForm::Kind,
         },
     )
 }

@@ -7,7 +7,7 @@ use pintle_model::{Change, Manner, Object, ObjectKey, Revision, Timestamp, Uid};
 use pintle_rules::{
     ApplyConditions, ConditionEdit, Conduct, Decision, Document, Edit, FieldValidation,
     ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat, PatchRoot, Precondition, Refusal,
-    Situation, Stamp, Verdict, decide,
+    Situation, Stamp, UidForm, Verdict, decide,
 };
 use pintle_schema::{Definition, Version};
 use serde_json::{Map, Value};
@@ -127,6 +127,7 @@ pub(crate) const REST: Conduct = Conduct {
     unknown_fields: FieldValidation::Warn,
     keeps_conditions: true,
     patches_are: Manner::Patched,
+    uids: UidForm::Kind,
 };
 
 /// What the Kubernetes door does.
@@ -136,6 +137,7 @@ pub(crate) const KUBE: Conduct = Conduct {
     unknown_fields: FieldValidation::Warn,
     keeps_conditions: false,
     patches_are: Manner::Patched,
+    uids: UidForm::Kind,
 };
 
 pub(crate) fn main(edit: Edit) -> Intent {

@@ -17,6 +17,7 @@ use super::{Column, Definition, Scale, SelectableField, Version};
 use crate::core_kinds::declaration_schema;
 use crate::faults::Faults;
 use crate::schema::Compiler;
+use crate::{Habits, JsonPath};
 
 /// Reads and checks a declaration.
 pub(super) fn read(name: &str, body: &Map<String, Value>) -> Result<Definition, Vec<FieldError>> {
@@ -31,6 +32,19 @@ pub(super) fn read(name: &str, body: &Map<String, Value>) -> Result<Definition, 
     reader.check_versions(&spec);
     reader.check_conversion(&spec);
     reader.definition(&spec, document)
+}
+
+/// Fills in the names that are left out.
+pub(super) fn complete(body: &mut Map<String, Value>) {
+    let names = body.get_mut("spec").and_then(|spec| spec.get_mut("names"));
+    let Some(Value::Object(names)) = names else { return };
+    let Some(kind) = names.get("kind").and_then(Value::as_str).map(str::to_owned) else { return };
+    let absent = |value: Option<&Value>| value.is_none_or(|it| it.is_null() || *it == *"");
+    for (field, text) in [("singular", kind.to_lowercase()), ("listKind", format!("{kind}List"))] {
+        if absent(names.get(field)) {
+            names.insert(field.to_owned(), Value::String(text));
+        }
+    }
 }
 
 /// Reads an embedded declaration. Its group may be the core group, and its own kind may be the one
@@ -168,7 +182,7 @@ impl Reader {
                 .conversion
                 .as_ref()
                 .is_some_and(|conversion| conversion.strategy == "Webhook"),
-            immutable: Vec::new(),
+            habits: Habits::default(),
         })
     }
 
@@ -281,6 +295,7 @@ fn column(spec: &ColumnSpec) -> Column {
         format: spec.format.as_deref().unwrap_or_default().into(),
         description: spec.description.as_deref().unwrap_or_default().into(),
         priority: spec.priority.unwrap_or(0),
+        path: JsonPath::parse_built_in(&spec.json_path).unwrap_or_else(JsonPath::nowhere),
         json_path: spec.json_path.as_str().into(),
     }
 }

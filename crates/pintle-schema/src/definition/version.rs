@@ -1,13 +1,13 @@
 //! One version of a kind, and its schema as it applies to the two lanes of an object.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
 use pintle_model::{FieldError, FieldPath, Json};
 use serde_json::{Map, Value};
 
-use crate::Schema;
+use crate::{JsonPath, Schema};
 
 /// One version of a kind.
 #[derive(Debug, Clone)]
@@ -67,6 +67,8 @@ pub struct Column {
     pub priority: i32,
     /// Where the value is, in Kubernetes' JSON path language.
     pub json_path: Arc<str>,
+    /// The same, read; it leads nowhere when it is not of the part of the language that is known.
+    pub path: JsonPath,
 }
 
 /// A field that field selectors may name.
@@ -172,6 +174,16 @@ pub(super) fn has_conditions(schema: &Schema) -> bool {
     let has_text =
         |name| items.and_then(|items| items.property(name)).is_some_and(Schema::is_string);
     has_text("type") && has_text("status")
+}
+
+/// Compares two names of versions by Kubernetes' priority: the one to prefer is less. GA comes
+/// before beta before alpha, then larger numbers first, then everything else by name.
+pub fn compare_versions(a: &str, b: &str) -> Ordering {
+    let key = |name: &'_ str| {
+        let (stability, major, minor) = parse_version(name);
+        (stability, Reverse((major, minor)))
+    };
+    key(a).cmp(&key(b)).then_with(|| a.cmp(b))
 }
 
 /// How mature a version says it is, most mature first.

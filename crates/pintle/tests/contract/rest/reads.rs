@@ -114,7 +114,7 @@ async fn health_is_told_in_every_dialect() {
     let server = Server::devices().await;
     check(&server, &[("GET", "/health", "", 200, r#""status":"healthy""#)]).await;
     for path in ["/healthz", "/readyz", "/livez"] {
-        assert_eq!(server.get(path).await.expect(200).text(), "ok\n", "{path}");
+        assert_eq!(server.get(path).await.expect(200).text(), "ok", "{path}");
     }
     let verbose = server.get("/readyz?verbose&exclude=follower").await.expect(200).text();
     assert_eq!(verbose, "[+]ping ok\n[+]store ok\n[+]shutdown ok\nreadyz check passed\n");

@@ -1,0 +1,135 @@
+//! Bodies: JSON, YAML or protobuf, brought to one tree.
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use pintle_http::RequestBody;
+use pintle_model::json;
+use pintle_rules::Document;
+use serde_json::{Map, Value};
+
+use crate::api::Call;
+use crate::reply::Failure;
+
+/// A body, read.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    pub(crate) value: Value,
+    /// Paths of keys that stood twice.
+    pub(crate) duplicates: Vec<String>,
+}
+
+/// A document, and what it says it is.
+#[derive(Debug, Default)]
+pub(crate) struct Shaped {
+    pub(crate) document: Document,
+    pub(crate) api_version: Option<String>,
+    pub(crate) kind: Option<String>,
+}
+
+/// The media type of the body, without parameters and in lower case.
+pub(crate) fn content_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?;
+    let value = String::from_utf8_lossy(value.as_bytes());
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// Reads a body whose media type says how; JSON where it says nothing.
+pub(crate) async fn read(call: &Call<'_>, body: RequestBody) -> Result<Option<Read>, Failure> {
+    let bytes = call.read_body(body).await?;
+    decode(&call.parts.headers, &bytes, call.is_built_in())
+}
+
+/// Decodes a body as its headers say; nothing when it is empty. Only kinds that clients have
+/// compiled in come as protobuf.
+pub(crate) fn decode(
+    headers: &HeaderMap,
+    bytes: &[u8],
+    built_in: bool,
+) -> Result<Option<Read>, Failure> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    match content_type(headers).as_deref() {
+        None | Some("application/json" | "*/*") => parse_json(bytes).map(Some),
+        Some("application/yaml") => parse_yaml(bytes).map(Some),
+        Some(_) if built_in => Err(unsupported()),
+        Some(_) => Err(unsupported()),
+    }
+}
+
+/// Reads the options of a delete, if there are any.
+pub(crate) async fn read_options(
+    call: &Call<'_>,
+    body: RequestBody,
+) -> Result<Option<Value>, Failure> {
+    Ok(read(call, body).await?.map(|read| read.value))
+}
+
+/// The patch is of no format that is known.
+pub(crate) fn unknown_patch() -> Failure {
+    let message = "the body of the request was in an unknown format - accepted media types \
+                   include: application/json-patch+json, application/merge-patch+json, \
+                   application/apply-patch+yaml";
+    Failure::UnsupportedMediaType { message: message.to_owned() }
+}
+
+fn unsupported() -> Failure {
+    let message = "the body of the request was in an unknown format - accepted media types \
+                   include: application/json, application/yaml";
+    Failure::UnsupportedMediaType { message: message.to_owned() }
+}
+
+/// Reads JSON.
+pub(crate) fn parse_json(text: &[u8]) -> Result<Read, Failure> {
+    let parsed = json::parse(text)
+        .map_err(|error| Failure::bad_request(format!("the body is not JSON: {error}")))?;
+    Ok(Read { value: parsed.value, duplicates: parsed.duplicates })
+}
+
+/// YAML of a request is no deeper than JSON can be, and its aliases make it no larger than this.
+const YAML_DEPTH_MAX: usize = 100;
+const YAML_NODES_MAX: usize = 1_000_000;
+
+fn parse_yaml(bytes: &[u8]) -> Result<Read, Failure> {
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| Failure::bad_request("the body is not UTF-8"))?;
+    let options = serde_saphyr::options! {
+        legacy_octal_numbers: true,
+        budget: serde_saphyr::budget! {
+            max_depth: YAML_DEPTH_MAX,
+            max_nodes: YAML_NODES_MAX,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: YAML_NODES_MAX,
+        },
+    };
+    let value: Value = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Failure::bad_request(format!("the body is not YAML: {error}")))?;
+    // Through JSON text once more, so that equal numbers are written equally.
+    parse_json(value.to_string().as_bytes())
+}
+
+/// Splits a document into its lanes.
+pub(crate) fn shape(value: Value) -> Result<Shaped, Failure> {
+    let Value::Object(mut fields) = value else {
+        return Err(Failure::bad_request("the body must be an object"));
+    };
+    let api_version = take_text(&mut fields, "apiVersion")?;
+    let kind = take_text(&mut fields, "kind")?;
+    let status = fields.remove("status");
+    let metadata = match fields.remove("metadata") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(metadata)) => Some(metadata),
+        Some(_) => return Err(Failure::bad_request("metadata must be an object")),
+    };
+    let document = Document { metadata, body: Some(fields), status, foreign: Vec::new() };
+    Ok(Shaped { document, api_version, kind })
+}
+
+fn take_text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Failure> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Some(_) => Err(Failure::bad_request(format!("{name} must be a string"))),
+    }
+}

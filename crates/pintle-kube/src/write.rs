@@ -1,0 +1,391 @@
+//! POST, PUT, PATCH and DELETE: each becomes a write of the engine; the removal of many becomes
+//! many.
+
+use std::sync::Arc;
+
+use http::Response;
+use pintle_authz::{Ask, Asks as _, Granted, RefineError, Subresource, Verb};
+use pintle_engine::{List, Listed, Refusal, Removal, Write, Written, ask_for};
+use pintle_http::{Body, RequestBody, manager_of};
+use pintle_model::{Manner, ObjectKey, ObjectName, Revision};
+use pintle_rules::{
+    Conduct, Edit, FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat,
+    PatchRoot, Precondition, Refusal as RulesRefusal, UidForm,
+};
+use serde_json::{Map, Value, json};
+
+use crate::accept::Form;
+use crate::api::Call;
+use crate::body::{self, Read, Shaped};
+use crate::options::{Deletion, ListOptions, WriteOptions, revision};
+use crate::read::{Include, collection, show};
+use crate::refusals::{self, Deed};
+use crate::reply::{self, Failure, warn};
+use crate::status::success;
+
+/// A new object.
+pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
+    let deed = Deed::Create { built_in: call.is_built_in() };
+    let granted = call.grant(ask_for(Verb::Create, &call.key(), None))?;
+    let form = form_of(&call)?;
+    let options = WriteOptions::of(&call.query, "CreateOptions")?;
+    let read = required(body::read(&call, body).await?)?;
+    let (mut shaped, warnings) = document(&call, read, &options, deed, Lane::Main)?;
+    let name = text_of(shaped.document.metadata.as_ref(), "name").to_owned();
+    let mut precondition = Precondition::default();
+    if let Some(metadata) = &mut shaped.document.metadata {
+        precondition.revision = version_in(metadata)?;
+    }
+    let write = refine(&call, granted, &name, deed, |_| {
+        let mut key = call.key();
+        key.name = ObjectName::new(&key.name.namespace, &name);
+        Ok(write_of(&call, key, Lane::Main, Edit::Create(shaped.document), precondition, &options))
+    })?;
+    let written = carry_out(&call, write, &name, deed).await?;
+    Ok(respond(&call, form, 201, &written, &warnings))
+}
+
+/// The main lane or the status, replaced.
+pub(crate) async fn replace(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
+    let deed = Deed::Replace { built_in: call.is_built_in() };
+    let lane = lane_of(&call);
+    let granted = call.grant(ask_for(Verb::Update, &call.key(), subresource(lane)))?;
+    let form = form_of(&call)?;
+    let options = WriteOptions::of(&call.query, "UpdateOptions")?;
+    let read = required(body::read(&call, body).await?)?;
+    let (shaped, warnings) = document(&call, read, &options, deed, lane)?;
+    let metadata = shaped.document.metadata.as_ref();
+    let uid = Some(text_of(metadata, "uid")).filter(|uid| !uid.is_empty());
+    let precondition = Precondition {
+        revision: metadata.map(version_in).transpose()?.flatten(),
+        uid: uid.map(Into::into),
+        // What the server has always had may be replaced whatever became of it; as upstream.
+        required: !call.served.definition.habits.unconditional_updates,
+        ..Precondition::default()
+    };
+    let name = call.name();
+    let write = refine(&call, granted, name, deed, |_| {
+        let edit = Edit::Replace(shaped.document);
+        Ok(write_of(&call, call.key(), lane, edit, precondition, &options))
+    })?;
+    let written = carry_out(&call, write, name, deed).await?;
+    Ok(respond(&call, form, 200, &written, &warnings))
+}
+
+/// The main lane or the status, patched.
+pub(crate) async fn patch(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
+    let deed = Deed::Patch { built_in: call.is_built_in() };
+    let lane = lane_of(&call);
+    let granted = call.grant(ask_for(Verb::Patch, &call.key(), subresource(lane)))?;
+    let form = form_of(&call)?;
+    let format = patch_format(&call)?;
+    let options = WriteOptions::of(&call.query, "PatchOptions")?;
+    let bytes = call.read_body(body).await?;
+    if bytes.is_empty() {
+        return Err(Failure::bad_request("the body is empty"));
+    }
+    let read = body::parse_json(&bytes)?;
+    let warnings = repeated(&call, &read.duplicates, &options, deed, call.name())?;
+    let name = call.name();
+    let write = refine(&call, granted, name, deed, |_| {
+        let patch = parse_patch(format, &read.value)?;
+        if lane == Lane::Main && patch.reads() {
+            // Whoever may not see a spec learns nothing of it by moving it around either.
+            call.grant(ask_for(Verb::Get, &call.key(), None))?;
+        }
+        let mut precondition = Precondition::default();
+        if let Patch::Merge(document) = &patch
+            && let Some(Value::Object(metadata)) = document.get("metadata")
+        {
+            precondition.revision = version_in(metadata)?;
+        }
+        let edit = Edit::Patch(patch, PatchRoot::Object);
+        Ok(write_of(&call, call.key(), lane, edit, precondition, &options))
+    })?;
+    let written = carry_out(&call, write, name, deed).await?;
+    Ok(respond(&call, form, 200, &written, &warnings))
+}
+
+/// The object goes.
+pub(crate) async fn delete(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
+    let granted = call.grant(ask_for(Verb::Delete, &call.key(), None))?;
+    let form = form_of(&call)?;
+    let read = body::read_options(&call, body).await?;
+    let deletion = Deletion::of(&call.query, read.as_ref())?;
+    let name = call.name();
+    let write = refine(&call, granted, name, Deed::Delete, |_| {
+        let Deletion { options, precondition, dry_run } = deletion;
+        let write = WriteOptions { dry_run, ..WriteOptions::default() };
+        let edit = Edit::Delete(options);
+        Ok(write_of(&call, call.key(), Lane::Main, edit, precondition, &write))
+    })?;
+    let written = carry_out(&call, write, name, Deed::Delete).await?;
+    if !written.removed {
+        return Ok(respond(&call, form, 200, &written, &[]));
+    }
+    let gone = success(&call.about(name), written.object.uid().as_str());
+    let mut response = reply::document(200, form.encoding, &gone);
+    warn(&mut response, &written.warnings);
+    Ok(response)
+}
+
+/// So many objects of a collection are deleted at once: enough to share the flushes to the disk.
+const DELETES_MAX: usize = 32;
+
+/// All that is selected goes. The answer lists it as it was.
+pub(crate) async fn delete_many(
+    call: Call<'_>,
+    body: RequestBody,
+) -> Result<Response<Body>, Failure> {
+    let options = ListOptions::of(&call.query, false)?;
+    let selection = call.selection(&options);
+    let list = List { selection, limit: options.limit, after: None, at: None };
+    let granted = call.grant(Removal(list))?;
+    let form = form_of(&call)?;
+    let read = body::read_options(&call, body).await?;
+    let deletion = Deletion::of(&call.query, read.as_ref())?;
+    let listed = call.engine().list_to_remove(&granted).await;
+    let listed = listed.map_err(|refusal| call.refused(refusal, "", Deed::Delete))?;
+    call.recording.pass().await.map_err(Failure::Closed)?;
+    for some in listed.objects.chunks(DELETES_MAX) {
+        let deletes = some.iter().map(|object| delete_one(&call, &object.key, &deletion));
+        for deleted in futures_util::future::join_all(deletes).await {
+            deleted?;
+        }
+    }
+    let list = granted.get().0.clone();
+    if !call.engine().rules().allows(&call.caller.user, &list.ask()) {
+        // Whoever may remove them all need not be one who may see them.
+        let gone =
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+        return Ok(reply::document(200, form.encoding, &gone));
+    }
+    let metadata = json!({"resourceVersion": listed.revision.to_string()});
+    let listed = Listed { next: None, ..listed };
+    Ok(collection(&call, form, Include::Metadata, listed, &metadata))
+}
+
+/// One of many. That it is gone already, or somebody was first, is no fault.
+async fn delete_one(call: &Call<'_>, key: &ObjectKey, deletion: &Deletion) -> Result<(), Failure> {
+    let mut options = deletion.options;
+    options.collective = true;
+    let write = WriteOptions { dry_run: deletion.dry_run, ..WriteOptions::default() };
+    let precondition = deletion.precondition.clone();
+    let edit = Edit::Delete(options);
+    let write = write_of(call, key.clone(), Lane::Main, edit, precondition, &write);
+    let granted = call.engine().rules().grant(&call.caller.user, write);
+    let name = &key.name.name;
+    let granted =
+        granted.map_err(|forbidden| call.refused(forbidden.into(), name, Deed::Delete))?;
+    match call.engine().write(granted).await {
+        Ok(_) | Err(Refusal::Rules(RulesRefusal::NotFound)) => Ok(()),
+        Err(refusal) => Err(call.refused(refusal, name, Deed::Delete)),
+    }
+}
+
+/// The form of the answer to a write. What is written is one object, or a status.
+fn form_of(call: &Call<'_>) -> Result<Form, Failure> {
+    Form::asked_for(&call.parts.headers).ok_or(Failure::NotAcceptable)
+}
+
+fn lane_of(call: &Call<'_>) -> Lane {
+    match call.target.part.as_deref() {
+        Some("status") => Lane::Status,
+        _ => Lane::Main,
+    }
+}
+
+const fn subresource(lane: Lane) -> Option<Subresource> {
+    match lane {
+        Lane::Main => None,
+        Lane::Status => Some(Subresource::Status),
+    }
+}
+
+fn required(read: Option<Read>) -> Result<Read, Failure> {
+    read.ok_or_else(|| Failure::bad_request("the body is empty"))
+}
+
+/// The document of a create or a replace, which must be of the kind and version that the path
+/// names; and what to warn about.
+fn document(
+    call: &Call<'_>,
+    read: Read,
+    options: &WriteOptions,
+    deed: Deed,
+    lane: Lane,
+) -> Result<(Shaped, Vec<String>), Failure> {
+    let shaped = body::shape(read.value)?;
+    let name = text_of(shaped.document.metadata.as_ref(), "name");
+    let name = if name.is_empty() { call.name() } else { name };
+    let kind = &call.served.definition.kind;
+    let expected = kind.api_version(&call.version.name);
+    let mismatch = |path: &str, given: &str, expected: &str| {
+        let refusal = RulesRefusal::IdentityMismatch {
+            path: path.to_owned(),
+            given: given.chars().take(128).collect(),
+            expected: expected.to_owned(),
+        };
+        call.refused(refusal.into(), name, deed)
+    };
+    // Built-in kinds are known by the path.
+    if !call.is_built_in() && (shaped.api_version.is_none() || shaped.kind.is_none()) {
+        let missing = if shaped.kind.is_none() { "Kind" } else { "apiVersion" };
+        return Err(Failure::bad_request(format!("Object '{missing}' is missing in the body")));
+    }
+    if let Some(given) = shaped.api_version.as_deref().filter(|given| *given != expected) {
+        return Err(mismatch("apiVersion", given, &expected));
+    }
+    if let Some(given) = shaped.kind.as_deref().filter(|given| *given != &*kind.kind)
+        && lane == Lane::Main
+    {
+        if call.is_built_in() {
+            let given: String = given.chars().take(128).collect();
+            let kind = &kind.kind;
+            let message = format!("{given} in the body cannot be handled as a {kind}");
+            return Err(Failure::bad_request(message));
+        }
+        return Err(mismatch("kind", given, &kind.kind));
+    }
+    let warnings = repeated(call, &read.duplicates, options, deed, name)?;
+    Ok((shaped, warnings))
+}
+
+/// What is said of keys that stand twice: a warning, or a refusal.
+fn repeated(
+    call: &Call<'_>,
+    duplicates: &[String],
+    options: &WriteOptions,
+    deed: Deed,
+    name: &str,
+) -> Result<Vec<String>, Failure> {
+    let found = duplicates.iter().map(|path| format!("duplicate field {path:?}"));
+    match options.validation {
+        FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Warn => Ok(found.collect()),
+        FieldValidation::Strict if duplicates.is_empty() => Ok(Vec::new()),
+        FieldValidation::Strict => {
+            let found: Vec<String> = found.collect();
+            let status = refusals::strict(&found.join(", "), &call.about(name), deed);
+            Err(Failure::told(status))
+        }
+    }
+}
+
+/// The version that a document names; what is empty or zero names none, as upstream.
+fn version_in(metadata: &Map<String, Value>) -> Result<Option<Revision>, Failure> {
+    match metadata.get("resourceVersion") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() || text == "0" => Ok(None),
+        Some(Value::String(text)) => revision(text).map(Some),
+        Some(_) => Err(Failure::bad_request("metadata.resourceVersion must be a string")),
+    }
+}
+
+fn text_of<'m>(metadata: Option<&'m Map<String, Value>>, field: &str) -> &'m str {
+    metadata.and_then(|it| it.get(field)).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn patch_format(call: &Call<'_>) -> Result<PatchFormat, Failure> {
+    let given = body::content_type(&call.parts.headers).unwrap_or_default();
+    match &*given {
+        "application/merge-patch+json" => Ok(PatchFormat::Merge),
+        "application/json-patch+json" => Ok(PatchFormat::Json),
+        "application/apply-patch+yaml" => Err(Failure::UnsupportedMediaType {
+            message: "server-side apply is not there yet: send application/merge-patch+json or \
+                      application/json-patch+json"
+                .to_owned(),
+        }),
+        _ => Err(body::unknown_patch()),
+    }
+}
+
+pub(crate) fn parse_patch(format: PatchFormat, value: &Value) -> Result<Patch, Failure> {
+    let shape_fits = match format {
+        PatchFormat::Json => value.is_array(),
+        PatchFormat::Merge | PatchFormat::Shorthand => value.is_object(),
+    };
+    if !shape_fits {
+        return Err(Failure::bad_request("the body is not a patch of the format it says it has"));
+    }
+    // A list of operations of which one is none does not fit any object.
+    Patch::parse(format, value)
+        .map_err(|error| Failure::told(refusals::unpatchable(&error.to_string())))
+}
+
+/// Turns what was granted into the write itself, now that the body may be read.
+pub(crate) fn refine(
+    call: &Call<'_>,
+    granted: Granted<Ask>,
+    name: &str,
+    deed: Deed,
+    make: impl FnOnce(Ask) -> Result<Write, Failure>,
+) -> Result<Granted<Write>, Failure> {
+    granted.refine(make).map_err(|error| match error {
+        RefineError::Failed(failure) => failure,
+        RefineError::Changed(forbidden) => call.refused(forbidden.into(), name, deed),
+    })
+}
+
+pub(crate) fn write_of(
+    call: &Call<'_>,
+    key: ObjectKey,
+    lane: Lane,
+    edit: Edit,
+    precondition: Precondition,
+    options: &WriteOptions,
+) -> Write {
+    let manager = options.manager.clone();
+    // A patch of the whole object can copy what it cannot write: so only for readers.
+    let sees = lane == Lane::Main || matches!(edit, Edit::Replace(_)) || call.may_get();
+    let foreign = if sees { ForeignLane::Discard } else { ForeignLane::Ignore };
+    Write {
+        served: Arc::clone(&call.served),
+        version: Arc::clone(&call.version),
+        key,
+        intent: Intent {
+            lane,
+            edit,
+            precondition,
+            conduct: Conduct {
+                foreign,
+                metadata: MetadataMode::Whole,
+                unknown_fields: options.validation,
+                keeps_conditions: false,
+                patches_are: Manner::Patched,
+                uids: UidForm::Uuid,
+            },
+            manager: manager.unwrap_or_else(|| manager_of(&call.parts.headers)),
+        },
+        dry_run: options.dry_run,
+    }
+}
+
+pub(crate) async fn carry_out(
+    call: &Call<'_>,
+    write: Granted<Write>,
+    name: &str,
+    deed: Deed,
+) -> Result<Written, Failure> {
+    let dry_run = write.get().dry_run;
+    call.recording.note(|exchange| exchange.dry_run = dry_run);
+    call.recording.pass().await.map_err(Failure::Closed)?;
+    let written = call.engine().write(write).await;
+    let written = written.map_err(|refusal| call.refused(refusal, name, deed))?;
+    call.recording.note(|exchange| exchange.written(&written));
+    Ok(written)
+}
+
+fn respond(
+    call: &Call<'_>,
+    form: Form,
+    code: u16,
+    written: &Written,
+    warnings: &[String],
+) -> Response<Body> {
+    let view = call.view(&written.object);
+    let mut response = show(call, form, code, &written.object, view);
+    let said: Vec<String> = warnings.iter().chain(&written.warnings).cloned().collect();
+    warn(&mut response, &said);
+    response
+}

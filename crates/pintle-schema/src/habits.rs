@@ -1,0 +1,136 @@
+//! [`Habits`]: what built-in kinds do that no schema can say. They are data, so that no kind has code
+//! of its own anywhere; declared kinds have none.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pintle_model::{FieldError, FieldPath};
+use serde_json::{Map, Value};
+
+/// What a built-in kind does that no schema can say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Habits {
+    /// Fields of the body that may not change after creation, and what is said to whoever tries.
+    pub immutable: &'static [(&'static str, &'static str)],
+    /// A field of the body that, once it is true, keeps itself and others as they are.
+    pub freezes: Option<Freezing>,
+    /// The status that a new object begins with, as JSON.
+    pub first_status: Option<&'static str>,
+    /// The label that says the name of the object.
+    pub name_label: Option<&'static str>,
+    /// Text under the keys of the first field goes, in base64, under those of the second.
+    pub encodes: Option<(&'static str, &'static str)>,
+    /// Maps whose keys are file names.
+    pub keyed: &'static [&'static str],
+    /// A reference whose namespace is that of the object: `involvedObject`.
+    pub refers: Option<&'static str>,
+    /// Whether there is an endpoint beside the object for whoever finishes its removal, as
+    /// `Namespace` has it.
+    pub finalize: bool,
+    /// Whether the Kubernetes door takes a replace that names no version, as upstream does for most
+    /// built-in kinds and for no declared one.
+    pub unconditional_updates: bool,
+    /// Other names that field selectors have for fields.
+    pub selectors: &'static [(&'static str, &'static str)],
+}
+
+/// Fields that stay as they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Freezing {
+    /// The switch, which cannot be turned back.
+    pub switch: &'static str,
+    /// What it keeps.
+    pub fields: &'static [&'static str],
+}
+
+impl Habits {
+    /// Brings a body into the form that is stored.
+    pub fn complete(&self, body: &mut Map<String, Value>) {
+        let Some((text, bytes)) = self.encodes else { return };
+        let is_text =
+            |it: &Value| it.as_object().is_some_and(|it| it.values().all(Value::is_string));
+        // What is no text stays, for the schema to complain about.
+        if !body.get(text).is_some_and(is_text) {
+            return;
+        }
+        let Some(Value::Object(given)) = body.remove(text) else { return };
+        let stored = body.entry(bytes).or_insert(Value::Null);
+        if stored.is_null() {
+            *stored = Value::Object(Map::new());
+        }
+        let Some(stored) = stored.as_object_mut() else { return };
+        for (key, value) in given {
+            let encoded = STANDARD.encode(value.as_str().unwrap_or_default());
+            stored.insert(key, Value::String(encoded));
+        }
+    }
+
+    /// What is wrong with a body that its schema has let in.
+    pub fn check(&self, namespace: &str, body: &Map<String, Value>) -> Vec<FieldError> {
+        let mut faults = Vec::new();
+        for map in self.keyed {
+            let keys = body.get(*map).and_then(Value::as_object).into_iter().flat_map(Map::keys);
+            let path = FieldPath::ROOT.field(map);
+            faults.extend(
+                keys.filter(|key| !is_file_name(key))
+                    .take(KEYS_TOLD_MAX)
+                    .map(|key| FieldError::invalid(path.key(key), &Value::from(key.as_str()), KEY)),
+            );
+        }
+        if let Some(field) = self.refers {
+            let place = body.get(field).and_then(|it| it.get("namespace"));
+            let found = place.and_then(Value::as_str).unwrap_or_default();
+            // What is in no namespace is told of in the one of those who name none.
+            if found != namespace && !(found.is_empty() && namespace == "default") {
+                let why = "does not match event.namespace";
+                let path = FieldPath::ROOT.field(field);
+                faults.push(FieldError::invalid(path.field("namespace"), &Value::from(found), why));
+            }
+        }
+        faults
+    }
+
+    /// What is wrong with a body as the successor of a stored one.
+    pub fn check_successor(
+        &self,
+        stored: &Map<String, Value>,
+        body: &Map<String, Value>,
+    ) -> Vec<FieldError> {
+        let changed = |field: &str| stored.get(field) != body.get(field);
+        let fault = |field: &str, why: &str| {
+            FieldError::invalid(field, body.get(field).unwrap_or(&Value::Null), why)
+        };
+        let mut faults: Vec<FieldError> = Vec::new();
+        faults.extend(
+            self.immutable
+                .iter()
+                .filter(|(field, _)| changed(field))
+                .map(|(field, why)| fault(field, why)),
+        );
+        if let Some(Freezing { switch, fields }) = self.freezes
+            && stored.get(switch) == Some(&Value::Bool(true))
+        {
+            let why = format!("field is immutable when `{switch}` is set");
+            let kept = std::iter::once(&switch).chain(fields);
+            let kept = kept.filter(|field| changed(field));
+            faults.extend(kept.map(|field| FieldError::forbidden(*field, why.as_str())));
+        }
+        faults
+    }
+
+    /// Whether a body need not be looked into.
+    pub const fn is_plain(&self) -> bool {
+        self.keyed.is_empty() && self.refers.is_none()
+    }
+}
+
+/// So many bad keys of one map are told.
+const KEYS_TOLD_MAX: usize = 50;
+const KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
+
+fn is_file_name(key: &str) -> bool {
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=253).contains(&key.len())
+        && key.bytes().all(letters)
+        && key != "."
+        && !key.starts_with("..")
+}
