@@ -13,7 +13,7 @@ use pintle_model::{
 };
 use pintle_rules::{
     Conduct, Document, Edit, FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch,
-    PatchFormat, PatchLimits, PatchRoot, Precondition, Situation, Stamp, Verdict,
+    PatchFormat, PatchLimits, PatchRoot, Precondition, Situation, Stamp, UidForm, Verdict,
 };
 use pintle_schema::{Definition, Schema};
 use serde_json::{Map, Value, json as tree};
@@ -120,6 +120,7 @@ pub fn decide(data: &[u8]) {
         unknown_fields: FieldValidation::Warn,
         keeps_conditions,
         patches_are: Manner::Patched,
+        uids: UidForm::Kind,
     };
     let precondition = Precondition::default();
     let intent =

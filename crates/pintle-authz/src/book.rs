@@ -48,6 +48,9 @@ pub enum Reach {
     Nowhere,
 }
 
+/// Resources that show the same objects: rights to the second are rights to the first.
+const SAME: [(&str, &str); 1] = [("events", "events.events.k8s.io")];
+
 impl RuleBook {
     /// Everybody may do everything: a server without authorisation.
     pub fn allow_all() -> Self {
@@ -70,10 +73,17 @@ impl RuleBook {
 
     /// Why the rules allow it; nothing when they do not.
     pub fn grounds(&self, user: &User, ask: &Ask) -> Option<Grounds> {
-        self.above_rules(user).or_else(|| {
-            let mut gifts = self.gifts(user, ask.namespace.as_deref());
-            gifts.find(|gift| gift.rules.allows(ask)).map(Gift::grounds)
+        self.above_rules(user).or_else(|| self.given(user, ask)).or_else(|| {
+            let (_, other) =
+                SAME.iter().find(|(resource, _)| ask.resource.as_str() == *resource)?;
+            let resource = GroupResource::from_text(other);
+            self.given(user, &Ask { resource, ..ask.clone() })
         })
+    }
+
+    fn given(&self, user: &User, ask: &Ask) -> Option<Grounds> {
+        let mut gifts = self.gifts(user, ask.namespace.as_deref());
+        gifts.find(|gift| gift.rules.allows(ask)).map(Gift::grounds)
     }
 
     /// Where a user may do something to objects without naming one, as a list over all namespaces

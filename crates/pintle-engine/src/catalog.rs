@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pintle_model::{GroupResource, Revision};
-use pintle_schema::{Definition, Version, core_definitions};
+use pintle_schema::{Definition, Version, View, core_definitions, core_views};
 
 /// One kind that is served.
 #[derive(Debug, Clone)]
@@ -54,6 +54,8 @@ impl Served {
 pub struct Catalog {
     by_resource: BTreeMap<GroupResource, Arc<Served>>,
     by_plural: BTreeMap<Arc<str>, Vec<GroupResource>>,
+    /// By the resource that they are asked for as.
+    views: BTreeMap<GroupResource, (Arc<Served>, Arc<View>)>,
 }
 
 impl Catalog {
@@ -63,7 +65,21 @@ impl Catalog {
         for definition in core_definitions() {
             catalog.insert(Served::new(definition, Revision::ZERO, false));
         }
+        for view in core_views() {
+            let served = Served::new(Arc::clone(&view.definition), Revision::ZERO, false);
+            catalog.views.insert(served.resource(), (Arc::new(served), view));
+        }
         catalog
+    }
+
+    /// The kind that shows, under this resource, the objects of another one.
+    pub fn view(&self, resource: &GroupResource) -> Option<&(Arc<Served>, Arc<View>)> {
+        self.views.get(resource)
+    }
+
+    /// All kinds that show the objects of others. They are for doors that have Kubernetes' names.
+    pub fn views(&self) -> impl Iterator<Item = &Arc<Served>> {
+        self.views.values().map(|(served, _)| served)
     }
 
     /// What a server would serve that was given these definitions and nothing else.

@@ -210,7 +210,7 @@ fn rules_answer(refusal: &RulesRefusal, subject: &Subject) -> Answer {
             );
             Answer::of(Reason::Conflict, message).retryable()
         }
-        RulesRefusal::UidMismatch { expected, current } => {
+        RulesRefusal::UidMismatch { expected, current, .. } => {
             let meant = expected.as_ref().map_or_else(
                 || {
                     "the version you sent is older than this object, which was made since"

@@ -74,6 +74,10 @@ impl Range {
         self.parameters.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
     }
 
+    pub(crate) fn is(&self, media_type: &str) -> bool {
+        self.media_type == media_type
+    }
+
     /// How it would be written.
     pub(crate) fn encoding(&self) -> Option<Encoding> {
         match &*self.media_type {

@@ -14,6 +14,7 @@ use pintle_model::{GroupResource, ObjectKey, Scope};
 use pintle_schema::Version;
 
 use crate::document::View;
+use crate::face::Face;
 use crate::query::Query;
 use crate::refusals::Deed;
 use crate::reply::{Failure, Refused, answer_failure};
@@ -36,12 +37,18 @@ pub struct KubeDoor {
     pub(crate) pages: discovery::Pages,
 }
 
+/// No body is larger, whatever other doors take; as upstream.
+const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+
 impl KubeDoor {
     /// The first segments of the paths that it answers.
     pub const SEGMENTS: &'static [&'static str] = &["api", "apis", "openapi", "version"];
 
     /// A door over this engine.
     pub fn new(engine: Arc<Engine>, settings: KubeSettings) -> Arc<Self> {
+        let mut settings = settings;
+        let bytes_max = &mut settings.entrance.body_bytes_max;
+        *bytes_max = BODY_BYTES_MAX.min(*bytes_max);
         Arc::new(Self { engine, settings, pages: discovery::Pages::default() })
     }
 
@@ -117,10 +124,11 @@ impl KubeDoor {
             return review::token(asked, body).await;
         }
         let found = find(&self.engine, &resource, &target);
-        let (served, version, operation) = match found.and_then(|(served, version)| {
-            let operation = operation(&target, &served, &version, verb.as_ref())?;
-            Ok((served, version, operation))
-        }) {
+        let operated = found.and_then(|found| {
+            let operation = operation(&target, &found.served, &found.version, verb.as_ref())?;
+            Ok((found, operation))
+        });
+        let (Found { served, version, face }, operation) = match operated {
             Ok(found) => found,
             // Whoever may not is told so first, whether or not there is such a thing.
             Err(failure) => {
@@ -129,7 +137,8 @@ impl KubeDoor {
         };
         let query = query?;
         recording.note(|exchange| exchange.resource = Some(served.resource()));
-        let call = Call { door: &self, parts, recording, caller, query, target, served, version };
+        let call =
+            Call { door: &self, parts, recording, caller, query, target, served, version, face };
         match operation {
             Operation::List => read::list(call).await,
             Operation::Watch => watch::watch(&self, call).await,
@@ -182,16 +191,30 @@ fn review_of(target: &Target, resource: &GroupResource) -> Option<ReviewKind> {
 }
 
 /// The kind and the version that a path names.
-fn find(
-    engine: &Engine,
-    resource: &GroupResource,
-    target: &Target,
-) -> Result<(Arc<Served>, Arc<Version>), Failure> {
+struct Found {
+    served: Arc<Served>,
+    version: Arc<Version>,
+    face: Face,
+}
+
+fn find(engine: &Engine, resource: &GroupResource, target: &Target) -> Result<Found, Failure> {
     let catalog = engine.catalog();
+    if let Some((shown, view)) = catalog.view(resource) {
+        let served = catalog.get(&view.of).ok_or(Failure::NoSuchPath)?;
+        let version = version(shown, target)?;
+        let face = Face { served: Arc::clone(shown), version, fields: view.fields };
+        let version = Arc::clone(served.default_version());
+        return Ok(Found { served: Arc::clone(served), version, face });
+    }
     let served = catalog.get(resource).ok_or(Failure::NoSuchPath)?;
+    let version = version(served, target)?;
+    let face = Face { served: Arc::clone(served), version: Arc::clone(&version), fields: &[] };
+    Ok(Found { served: Arc::clone(served), version, face })
+}
+
+fn version(served: &Served, target: &Target) -> Result<Arc<Version>, Failure> {
     let version = served.definition.version(&target.at.version).filter(|it| it.served);
-    let version = version.ok_or(Failure::NoSuchPath)?;
-    Ok((Arc::clone(served), Arc::clone(version)))
+    version.cloned().ok_or(Failure::NoSuchPath)
 }
 
 /// What is to be done.
@@ -281,6 +304,7 @@ pub(crate) struct Call<'a> {
     pub(crate) target: Target,
     pub(crate) served: Arc<Served>,
     pub(crate) version: Arc<Version>,
+    pub(crate) face: Face,
 }
 
 impl<'a> Call<'a> {
@@ -309,7 +333,7 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn about(&self, name: &str) -> About {
-        let kind = &self.served.definition.kind;
+        let kind = &self.face.served.definition.kind;
         About {
             group: kind.group.to_string(),
             plural: kind.plural.to_string(),
@@ -342,7 +366,8 @@ impl<'a> Call<'a> {
 
     /// How much of an object the caller sees in an answer: the body only with the right to it.
     pub(crate) fn view(&self, object: &pintle_model::Object) -> View {
-        View { body: self.engine().shows(&self.caller.user, object), typed: true }
+        let body = self.engine().shows(&self.caller.user, object);
+        View { body, typed: true, fields: self.face.fields }
     }
 
     /// Whether the caller may read the object that is addressed.

@@ -52,7 +52,11 @@ pub(crate) fn decode(
     match content_type(headers).as_deref() {
         None | Some("application/json" | "*/*") => parse_json(bytes).map(Some),
         Some("application/yaml") => parse_yaml(bytes).map(Some),
-        Some(_) if built_in => Err(unsupported()),
+        Some(pintle_protobuf::MEDIA_TYPE) if built_in => {
+            let value =
+                protobuf::decode(bytes).map_err(|error| Failure::bad_request(error.to_string()))?;
+            Ok(Some(Read { value, duplicates: Vec::new() }))
+        }
         Some(_) => Err(unsupported()),
     }
 }
@@ -62,7 +66,9 @@ pub(crate) async fn read_options(
     call: &Call<'_>,
     body: RequestBody,
 ) -> Result<Option<Value>, Failure> {
-    Ok(read(call, body).await?.map(|read| read.value))
+    let bytes = call.read_body(body).await?;
+    // These are of no kind of its own, so that they can be protobuf for every kind.
+    Ok(decode(&call.parts.headers, &bytes, true)?.map(|read| read.value))
 }
 
 /// The patch is of no format that is known.

@@ -30,6 +30,8 @@ use crate::route::{GroupVersion, Route};
 pub(crate) struct Pages {
     aggregated: [Cached; 2],
     index: Cached,
+    swagger: Cached,
+    protobuf: Cached,
 }
 
 /// A page, and the catalogue that it was made from.
@@ -38,28 +40,33 @@ struct Cached(ArcSwapOption<(Arc<Catalog>, Page)>);
 
 #[derive(Debug, Clone)]
 struct Page {
-    json: Bytes,
+    text: Bytes,
     tag: String,
 }
 
 impl Cached {
-    fn get(&self, catalog: &Arc<Catalog>, make: impl FnOnce(&Catalog) -> Value) -> Page {
+    fn get<T: Into<Page>>(&self, catalog: &Arc<Catalog>, make: impl FnOnce(&Catalog) -> T) -> Page {
         if let Some(found) = &*self.0.load()
             && Arc::ptr_eq(&found.0, catalog)
         {
             return found.1.clone();
         }
-        let page = Page::of(&make(catalog));
+        let page = make(catalog).into();
         self.0.store(Some(Arc::new((Arc::clone(catalog), page.clone()))));
         page
     }
 }
 
-impl Page {
-    fn of(value: &Value) -> Self {
-        let json = Bytes::from(value.to_string());
-        let tag = format!("\"{}\"", hash(&json));
-        Self { json, tag }
+impl From<Value> for Page {
+    fn from(value: Value) -> Self {
+        value.to_string().into_bytes().into()
+    }
+}
+
+impl From<Vec<u8>> for Page {
+    fn from(text: Vec<u8>) -> Self {
+        let tag = format!("\"{}\"", hash(&text));
+        Self { text: text.into(), tag }
     }
 }
 
@@ -119,12 +126,25 @@ pub(crate) fn page(
         }
         Route::OpenApi(at) => {
             openapi::kinds(&catalog, at).next().ok_or(Failure::NoSuchPath)?;
-            let page = Page::of(&openapi::document(&catalog, at));
+            let page = Page::from(openapi::document(&catalog, at));
             return Ok(tagged(headers, &page, "application/json"));
         }
-        Route::OpenApi2 | Route::Objects(_) => return Err(Failure::NoSuchPath),
+        Route::OpenApi2 => return Ok(old_description(door, &catalog, headers)),
+        Route::Objects(_) => return Err(Failure::NoSuchPath),
     };
     Ok(reply::document(200, plain_form(headers)?.encoding, &value))
+}
+
+/// The description of old clients, which read it as protobuf.
+fn old_description(door: &KubeDoor, catalog: &Arc<Catalog>, headers: &HeaderMap) -> Response<Body> {
+    let wants = Range::all(headers).iter().any(|range| range.is(openapi::v2::PROTOBUF));
+    if wants {
+        let page =
+            door.pages.protobuf.get(catalog, |it| openapi::v2::protobuf(&openapi::v2::swagger(it)));
+        return tagged(headers, &page, openapi::v2::PROTOBUF);
+    }
+    let page = door.pages.swagger.get(catalog, openapi::v2::swagger);
+    tagged(headers, &page, "application/json")
 }
 
 /// The version of Kubernetes whose API this is, and of the server that has it.
@@ -176,7 +196,7 @@ fn groups(catalog: &Catalog) -> Groups<'_> {
             None => versions.push((version, vec![resource])),
         }
     };
-    for served in catalog.iter() {
+    for served in catalog.iter().chain(catalog.views()) {
         for version in served.definition.versions.iter().filter(|version| version.served) {
             let resource = Resource::Kind(served, version);
             add(&*served.definition.kind.group, &*version.name, resource);
@@ -397,7 +417,7 @@ fn aggregated_form(headers: &HeaderMap) -> Option<&'static str> {
 fn tagged(headers: &HeaderMap, page: &Page, media_type: &str) -> Response<Body> {
     let had = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let has = had.flat_map(|value| value.split(',')).any(|tag| tag.trim() == page.tag);
-    let mut response = reply::encoded(200, Encoding::Json, page.json.clone());
+    let mut response = reply::encoded(200, Encoding::Json, page.text.clone());
     if has {
         *response.body_mut() = Body::empty();
         *response.status_mut() = StatusCode::NOT_MODIFIED;

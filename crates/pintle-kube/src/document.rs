@@ -8,6 +8,8 @@ use pintle_schema::Version;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::face::{Fields, shown_text};
+
 /// How much of an object is shown, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct View {
@@ -15,10 +17,12 @@ pub(crate) struct View {
     pub(crate) body: bool,
     /// Whether it says what it is. In lists of built-in kinds the list says it for all.
     pub(crate) typed: bool,
+    /// Fields that are stored under other names.
+    pub(crate) fields: Fields,
 }
 
 impl View {
-    pub(crate) const WHOLE: Self = Self { body: true, typed: true };
+    pub(crate) const WHOLE: Self = Self { body: true, typed: true, fields: &[] };
 }
 
 /// One object as one JSON document.
@@ -52,7 +56,7 @@ pub(crate) fn write_object(
     write_metadata(out, object);
     if view.body && !object.body.is_empty_object() {
         out.push(',');
-        out.push_str(inner(text(object.body.as_bytes())));
+        out.push_str(inner(&shown_text(view.fields, text(object.body.as_bytes()))));
     }
     if let Some(status) = &object.status {
         out.push_str(r#","status":"#);

@@ -10,6 +10,7 @@ mod api;
 mod body;
 mod discovery;
 mod document;
+mod face;
 mod openapi;
 mod options;
 mod query;

@@ -3,6 +3,8 @@
 //! Clients read two things there: the schemas of kinds, to explain and to check them, and whether
 //! operations take `fieldValidation` and `dryRun`.
 
+pub(crate) mod v2;
+
 use std::sync::Arc;
 
 use pintle_engine::{Catalog, Served};
@@ -32,13 +34,11 @@ pub(crate) fn kinds<'c>(
     catalog: &'c Catalog,
     at: &'c GroupVersion,
 ) -> impl Iterator<Item = (&'c Arc<Served>, &'c Arc<Version>)> {
-    catalog.iter().filter(|served| *served.definition.kind.group == *at.group).filter_map(
-        |served| {
-            let version =
-                served.definition.version(&at.version).filter(|version| version.served)?;
-            Some((served, version))
-        },
-    )
+    let all = catalog.iter().chain(catalog.views());
+    all.filter(|served| *served.definition.kind.group == *at.group).filter_map(|served| {
+        let version = served.definition.version(&at.version).filter(|version| version.served)?;
+        Some((served, version))
+    })
 }
 
 /// The document of one version of a group.

@@ -7,15 +7,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::Response;
 use pintle_authz::Subresource;
-use pintle_engine::{Get, List, Listed, Refusal, Selection, Served};
+use pintle_engine::{Get, List, Listed, Refusal, Selection};
 use pintle_http::Body;
 use pintle_model::{Object, ObjectName, Revision};
-use pintle_schema::Version;
 use serde_json::{Value, json};
 
 use crate::accept::{Encoding, Form, Shape};
 use crate::api::Call;
 use crate::document::{self, View, write_object, write_partial};
+use crate::face::Face;
 use crate::options::{ListOptions, Match, revision};
 use crate::refusals::Deed;
 use crate::reply::{Failure, encoded};
@@ -52,9 +52,10 @@ pub(crate) fn show(
     object: &Object,
     view: View,
 ) -> Response<Body> {
-    let kind = &call.served.definition.kind;
+    let Face { served, version: shown, .. } = &call.face;
+    let kind = &served.definition.kind;
     let json = match form.shape {
-        Shape::Object => document::object(kind, &call.version, object, view),
+        Shape::Object => document::object(kind, shown, object, view),
         Shape::Partial(version) => {
             let mut out = String::new();
             write_partial(&mut out, version, object);
@@ -62,7 +63,7 @@ pub(crate) fn show(
         }
         Shape::Table(version) => {
             let include = Include::of(call).unwrap_or(Include::Metadata);
-            let mut table = Table::new(&call.served, &call.version, version, include);
+            let mut table = Table::new(&call.face.served, &call.face.version, version, include);
             table.add(object, view);
             table.finish(&json!({"resourceVersion": object.revision.to_string()}), true).into()
         }
@@ -96,7 +97,7 @@ impl Include {
 
 impl Call<'_> {
     pub(crate) fn selection(&self, options: &ListOptions) -> Selection {
-        let mut fields = options.fields.clone();
+        let mut fields = self.face.stored_fields(options.fields.clone());
         // The old prefix of watches can name one object.
         if let Some(name) = &self.target.name {
             fields.terms.push(pintle_model::FieldTerm {
@@ -197,16 +198,15 @@ pub(crate) fn collection(
     metadata: &Value,
 ) -> Response<Body> {
     if let Shape::Table(version) = form.shape {
-        let mut table = Table::new(&call.served, &call.version, version, include);
+        let mut table = Table::new(&call.face.served, &call.face.version, version, include);
         for object in &listed.objects {
-            table.add(object, View::WHOLE);
+            table.add(object, View { fields: call.face.fields, ..View::WHOLE });
         }
         return encoded(200, form.encoding, table.finish(metadata, true).into());
     }
     let total: usize = listed.objects.iter().map(|object| object.size() + 512).sum();
     let mut pieces = Pieces {
-        served: Arc::clone(&call.served),
-        version: Arc::clone(&call.version),
+        face: call.face.clone(),
         shape: form.shape,
         objects: listed.objects.into_iter(),
         state: State::Start(metadata.to_string()),
@@ -234,8 +234,7 @@ enum State {
 /// The text of a list, a piece at a time.
 #[derive(Debug)]
 struct Pieces {
-    served: Arc<Served>,
-    version: Arc<Version>,
+    face: Face,
     shape: Shape,
     objects: std::vec::IntoIter<Arc<Object>>,
     state: State,
@@ -243,13 +242,13 @@ struct Pieces {
 
 impl Pieces {
     fn open(&self, metadata: &str) -> String {
-        let kind = &self.served.definition.kind;
+        let kind = &self.face.served.definition.kind;
         let (api_version, list_kind) = match self.shape {
             Shape::Partial(version) => {
                 (format!("meta.k8s.io/{version}"), "PartialObjectMetadataList".to_owned())
             }
             Shape::Object | Shape::Table(_) => {
-                (kind.api_version(&self.version.name), kind.list_kind.to_string())
+                (kind.api_version(&self.face.version.name), kind.list_kind.to_string())
             }
         };
         format!(
@@ -261,8 +260,9 @@ impl Pieces {
         match self.shape {
             Shape::Partial(version) => write_partial(out, version, object),
             Shape::Object | Shape::Table(_) => {
-                let view = View { body: true, typed: !self.served.definition.core };
-                write_object(out, &self.served.definition.kind, &self.version, object, view);
+                let Face { served, version, fields } = &self.face;
+                let view = View { body: true, typed: !served.definition.core, fields };
+                write_object(out, &served.definition.kind, version, object, view);
             }
         }
     }

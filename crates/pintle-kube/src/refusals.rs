@@ -3,7 +3,7 @@
 use http::StatusCode;
 use pintle_engine::{NAMESPACES, Refusal};
 use pintle_http::{Answer, Reason, Subject};
-use pintle_model::{FieldError, FieldErrorKind, GroupResource, Uid};
+use pintle_model::{FieldError, FieldErrorKind, GroupResource, Revision, Uid};
 use pintle_rules::{PatchError, Refusal as RulesRefusal};
 use serde_json::{Value, json};
 
@@ -23,7 +23,10 @@ pub(crate) enum Deed {
     /// Something was patched.
     Patch { built_in: bool },
     /// Something was deleted.
-    Delete,
+    Delete {
+        /// The version that was the precondition.
+        expected: Option<Revision>,
+    },
 }
 
 impl Deed {
@@ -32,7 +35,7 @@ impl Deed {
             Self::Create { built_in } | Self::Replace { built_in } | Self::Patch { built_in } => {
                 built_in
             }
-            Self::Read | Self::Delete => false,
+            Self::Read | Self::Delete { .. } => false,
         }
     }
 }
@@ -162,17 +165,16 @@ fn rules_status(refusal: &RulesRefusal, about: &About, deed: Deed) -> Status {
             }
             _ => Status::bad_request(format!("invalid resourceVersion {given:?}: {why}")),
         },
-        RulesRefusal::Conflict(conflict) if deed == Deed::Delete => {
-            let why = format!(
-                "the ResourceVersion in the precondition ({}) does not match the ResourceVersion \
-                 in record ({}). The object might have been modified",
-                conflict.expected, conflict.current
-            );
-            failed_precondition(about, &why)
+        RulesRefusal::Conflict(conflict) if matches!(deed, Deed::Delete { .. }) => {
+            other_version(conflict.expected, conflict.current, about)
         }
         RulesRefusal::Conflict(_) => Status::conflict(about, MODIFIED),
-        RulesRefusal::UidMismatch { expected, current } => {
-            other_uid(expected.as_ref(), current, about, deed)
+        RulesRefusal::UidMismatch { expected: None, revision, .. } => match deed {
+            Deed::Delete { expected: Some(expected) } => other_version(expected, *revision, about),
+            _ => Status::conflict(about, MODIFIED),
+        },
+        RulesRefusal::UidMismatch { expected: Some(expected), current, .. } => {
+            other_uid(expected, current, about, deed)
         }
         RulesRefusal::IdentityMismatch { path, given, expected } => {
             other_identity((path, given, expected), about)
@@ -215,10 +217,17 @@ fn failed_precondition(about: &About, why: &str) -> Status {
     Status::conflict(&named, why)
 }
 
-fn other_uid(expected: Option<&Uid>, current: &Uid, about: &About, deed: Deed) -> Status {
-    let Some(expected) = expected else { return Status::conflict(about, MODIFIED) };
+fn other_version(expected: Revision, current: Revision, about: &About) -> Status {
+    let why = format!(
+        "the ResourceVersion in the precondition ({expected}) does not match the ResourceVersion \
+         in record ({current}). The object might have been modified"
+    );
+    failed_precondition(about, &why)
+}
+
+fn other_uid(expected: &Uid, current: &Uid, about: &About, deed: Deed) -> Status {
     match deed {
-        Deed::Delete => {
+        Deed::Delete { .. } => {
             let why = format!(
                 "the UID in the precondition ({expected}) does not match the UID in record \
                  ({current}). The object might have been deleted and then recreated"

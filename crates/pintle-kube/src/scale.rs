@@ -15,7 +15,7 @@ use crate::options::{WriteOptions, revision};
 use crate::refusals::Deed;
 use crate::reply::{self, Failure, plain_form};
 use crate::status::{About, Status};
-use crate::write::{carry_out, parse_patch, refine, write_of};
+use crate::write::{carry_out, plain_patch, refine, write_of};
 
 /// Reads or writes the scale of an object.
 pub(crate) async fn scale(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
@@ -39,7 +39,8 @@ async fn put(call: &Call<'_>, form: Form, body: RequestBody) -> Result<Response<
     let deed = Deed::Replace { built_in: call.is_built_in() };
     let granted = call.grant(ask_for(Verb::Update, &call.key(), Some(Subresource::Scale)))?;
     let options = WriteOptions::of(&call.query, "UpdateOptions")?;
-    let Some(read) = body::read(call, body).await? else {
+    let bytes = call.read_body(body).await?;
+    let Some(read) = body::decode(&call.parts.headers, &bytes, true)? else {
         return Err(Failure::bad_request("the body is empty"));
     };
     let text = |field: &str| {
@@ -76,7 +77,7 @@ async fn patch(call: &Call<'_>, form: Form, body: RequestBody) -> Result<Respons
     };
     let options = WriteOptions::of(&call.query, "PatchOptions")?;
     let bytes = call.read_body(body).await?;
-    let patch = parse_patch(format, &body::parse_json(&bytes)?.value)?;
+    let patch = plain_patch(format, &body::parse_json(&bytes)?.value)?;
     let write = refine(call, granted, call.name(), deed, |_| {
         let edit = Edit::Scale(Scaling::Patch(patch));
         let precondition = Precondition::default();

@@ -8,17 +8,17 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use pintle_engine::{Refusal, Served, Start, Watch, WatchEvent, Watcher};
+use pintle_engine::{Refusal, Start, Watch, WatchEvent, Watcher};
 use pintle_http::websocket::{Handshake, Message, Socket};
 use pintle_http::{Body, Lapse, Lapsed, Recording};
 use pintle_model::{Object, Revision};
-use pintle_schema::Version;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::accept::{Form, Shape};
 use crate::api::{Call, KubeDoor};
 use crate::document::{View, write_object, write_partial};
+use crate::face::Face;
 use crate::options::ListOptions;
 use crate::read::Include;
 use crate::refusals::Deed;
@@ -39,8 +39,7 @@ pub(crate) async fn watch(door: &Arc<KubeDoor>, call: Call<'_>) -> Result<Respon
     let ends = now + lasts(options.timeout_seconds);
     let interval = door.settings.entrance.bookmark_interval;
     let writer = Writer {
-        served: Arc::clone(&call.served),
-        version: Arc::clone(&call.version),
+        face: call.face.clone(),
         shape: form.shape,
         include,
         about: call.about(""),
@@ -242,8 +241,7 @@ impl Stream {
 /// Writes events.
 #[derive(Debug)]
 struct Writer {
-    served: Arc<Served>,
-    version: Arc<Version>,
+    face: Face,
     shape: Shape,
     include: Include,
     about: About,
@@ -286,13 +284,15 @@ impl Writer {
         let mut line = format!(r#"{{"type":"{kind}","object":"#);
         match self.shape {
             Shape::Object => {
-                let definition = &self.served.definition;
-                write_object(&mut line, &definition.kind, &self.version, object, View::WHOLE);
+                let Face { served, version, fields } = &self.face;
+                let view = View { fields, ..View::WHOLE };
+                write_object(&mut line, &served.definition.kind, version, object, view);
             }
             Shape::Partial(version) => write_partial(&mut line, version, object),
             Shape::Table(version) => {
-                let mut table = Table::new(&self.served, &self.version, version, self.include);
-                table.add(object, View::WHOLE);
+                let Face { served, version: shown, fields } = &self.face;
+                let mut table = Table::new(served, shown, version, self.include);
+                table.add(object, View { fields, ..View::WHOLE });
                 let metadata = json!({"resourceVersion": object.revision.to_string()});
                 let first = !std::mem::replace(&mut self.columns_told, true);
                 line.push_str(&table.finish(&metadata, first));
@@ -303,7 +303,7 @@ impl Writer {
     }
 
     fn bookmark(&self, revision: Revision, ends_state: bool) -> Bytes {
-        let kind = &self.served.definition.kind;
+        let kind = &self.face.served.definition.kind;
         let mut metadata = json!({"resourceVersion": revision.to_string()});
         if ends_state && let Some(metadata) = metadata.as_object_mut() {
             let annotations = json!({"k8s.io/initial-events-end": "true"});
@@ -312,7 +312,7 @@ impl Writer {
         let object = match self.shape {
             Shape::Object => json!({
                 "kind": &*kind.kind,
-                "apiVersion": kind.api_version(&self.version.name),
+                "apiVersion": kind.api_version(&self.face.version.name),
                 "metadata": metadata,
             }),
             Shape::Partial(version) => json!({

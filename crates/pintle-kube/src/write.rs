@@ -31,6 +31,7 @@ pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response
     let options = WriteOptions::of(&call.query, "CreateOptions")?;
     let read = required(body::read(&call, body).await?)?;
     let (mut shaped, warnings) = document(&call, read, &options, deed, Lane::Main)?;
+    call.face.check_new(&call, &shaped.document)?;
     let name = text_of(shaped.document.metadata.as_ref(), "name").to_owned();
     let mut precondition = Precondition::default();
     if let Some(metadata) = &mut shaped.document.metadata {
@@ -86,19 +87,17 @@ pub(crate) async fn patch(call: Call<'_>, body: RequestBody) -> Result<Response<
     }
     let read = body::parse_json(&bytes)?;
     let warnings = repeated(&call, &read.duplicates, &options, deed, call.name())?;
+    // A list of operations says it where it tests it.
+    let said = read.value.get("metadata").and_then(Value::as_object);
+    let said = said.map(version_in).transpose()?.flatten();
     let name = call.name();
     let write = refine(&call, granted, name, deed, |_| {
-        let patch = parse_patch(format, &read.value)?;
+        let patch = parse_patch(&call, format, call.face.stored_patch(read.value))?;
         if lane == Lane::Main && patch.reads() {
             // Whoever may not see a spec learns nothing of it by moving it around either.
             call.grant(ask_for(Verb::Get, &call.key(), None))?;
         }
-        let mut precondition = Precondition::default();
-        if let Patch::Merge(document) = &patch
-            && let Some(Value::Object(metadata)) = document.get("metadata")
-        {
-            precondition.revision = version_in(metadata)?;
-        }
+        let precondition = Precondition { revision: said, ..Precondition::default() };
         let edit = Edit::Patch(patch, PatchRoot::Object);
         Ok(write_of(&call, call.key(), lane, edit, precondition, &options))
     })?;
@@ -113,13 +112,14 @@ pub(crate) async fn delete(call: Call<'_>, body: RequestBody) -> Result<Response
     let read = body::read_options(&call, body).await?;
     let deletion = Deletion::of(&call.query, read.as_ref())?;
     let name = call.name();
-    let write = refine(&call, granted, name, Deed::Delete, |_| {
+    let deed = Deed::Delete { expected: deletion.precondition.revision };
+    let write = refine(&call, granted, name, deed, |_| {
         let Deletion { options, precondition, dry_run } = deletion;
         let write = WriteOptions { dry_run, ..WriteOptions::default() };
         let edit = Edit::Delete(options);
         Ok(write_of(&call, call.key(), Lane::Main, edit, precondition, &write))
     })?;
-    let written = carry_out(&call, write, name, Deed::Delete).await?;
+    let written = carry_out(&call, write, name, deed).await?;
     if !written.removed {
         return Ok(respond(&call, form, 200, &written, &[]));
     }
@@ -145,7 +145,7 @@ pub(crate) async fn delete_many(
     let read = body::read_options(&call, body).await?;
     let deletion = Deletion::of(&call.query, read.as_ref())?;
     let listed = call.engine().list_to_remove(&granted).await;
-    let listed = listed.map_err(|refusal| call.refused(refusal, "", Deed::Delete))?;
+    let listed = listed.map_err(|refusal| call.refused(refusal, "", Deed::Read))?;
     call.recording.pass().await.map_err(Failure::Closed)?;
     for some in listed.objects.chunks(DELETES_MAX) {
         let deletes = some.iter().map(|object| delete_one(&call, &object.key, &deletion));
@@ -171,15 +171,15 @@ async fn delete_one(call: &Call<'_>, key: &ObjectKey, deletion: &Deletion) -> Re
     options.collective = true;
     let write = WriteOptions { dry_run: deletion.dry_run, ..WriteOptions::default() };
     let precondition = deletion.precondition.clone();
+    let deed = Deed::Delete { expected: precondition.revision };
     let edit = Edit::Delete(options);
     let write = write_of(call, key.clone(), Lane::Main, edit, precondition, &write);
     let granted = call.engine().rules().grant(&call.caller.user, write);
     let name = &key.name.name;
-    let granted =
-        granted.map_err(|forbidden| call.refused(forbidden.into(), name, Deed::Delete))?;
+    let granted = granted.map_err(|forbidden| call.refused(forbidden.into(), name, deed))?;
     match call.engine().write(granted).await {
         Ok(_) | Err(Refusal::Rules(RulesRefusal::NotFound)) => Ok(()),
-        Err(refusal) => Err(call.refused(refusal, name, Deed::Delete)),
+        Err(refusal) => Err(call.refused(refusal, name, deed)),
     }
 }
 
@@ -215,11 +215,12 @@ fn document(
     deed: Deed,
     lane: Lane,
 ) -> Result<(Shaped, Vec<String>), Failure> {
-    let shaped = body::shape(read.value)?;
+    let mut shaped = body::shape(read.value)?;
+    shaped.document.body = shaped.document.body.map(|body| call.face.stored_body(body));
     let name = text_of(shaped.document.metadata.as_ref(), "name");
     let name = if name.is_empty() { call.name() } else { name };
-    let kind = &call.served.definition.kind;
-    let expected = kind.api_version(&call.version.name);
+    let kind = &call.face.served.definition.kind;
+    let expected = kind.api_version(&call.face.version.name);
     let mismatch = |path: &str, given: &str, expected: &str| {
         let refusal = RulesRefusal::IdentityMismatch {
             path: path.to_owned(),
@@ -286,11 +287,20 @@ fn text_of<'m>(metadata: Option<&'m Map<String, Value>>, field: &str) -> &'m str
     metadata.and_then(|it| it.get(field)).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn patch_format(call: &Call<'_>) -> Result<PatchFormat, Failure> {
+/// How a patch is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Plain(PatchFormat),
+    /// Of kinds that clients have compiled in.
+    Strategic,
+}
+
+fn patch_format(call: &Call<'_>) -> Result<Format, Failure> {
     let given = body::content_type(&call.parts.headers).unwrap_or_default();
     match &*given {
-        "application/merge-patch+json" => Ok(PatchFormat::Merge),
-        "application/json-patch+json" => Ok(PatchFormat::Json),
+        "application/merge-patch+json" => Ok(Format::Plain(PatchFormat::Merge)),
+        "application/json-patch+json" => Ok(Format::Plain(PatchFormat::Json)),
+        "application/strategic-merge-patch+json" if call.is_built_in() => Ok(Format::Strategic),
         "application/apply-patch+yaml" => Err(Failure::UnsupportedMediaType {
             message: "server-side apply is not there yet: send application/merge-patch+json or \
                       application/json-patch+json"
@@ -300,7 +310,17 @@ fn patch_format(call: &Call<'_>) -> Result<PatchFormat, Failure> {
     }
 }
 
-pub(crate) fn parse_patch(format: PatchFormat, value: &Value) -> Result<Patch, Failure> {
+fn parse_patch(call: &Call<'_>, format: Format, value: Value) -> Result<Patch, Failure> {
+    match format {
+        Format::Plain(format) => plain_patch(format, &value),
+        Format::Strategic if value.is_object() => {
+            Ok(Patch::strategic(value, call.version.schema.clone()))
+        }
+        Format::Strategic => Err(Failure::bad_request("the body must be an object")),
+    }
+}
+
+pub(crate) fn plain_patch(format: PatchFormat, value: &Value) -> Result<Patch, Failure> {
     let shape_fits = match format {
         PatchFormat::Json => value.is_array(),
         PatchFormat::Merge | PatchFormat::Shorthand => value.is_object(),

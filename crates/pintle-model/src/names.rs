@@ -70,8 +70,7 @@ fn check_labels(
 ) {
     let faults = labels.iter().flat_map(|(key, value)| {
         let bad_key = |detail| FieldError::invalid(path, &Value::from(key.as_str()), detail);
-        let bad_value =
-            |detail| FieldError::invalid(path.key(key), &Value::from(value.as_str()), detail);
+        let bad_value = |detail| FieldError::invalid(path, &Value::from(value.as_str()), detail);
         let faults = [
             validate_qualified_name(key).err().map(bad_key),
             validate_label_value(value).err().map(bad_value),

@@ -494,7 +494,7 @@ impl Refused {
             Refusal::Rules(RulesRefusal::Conflict(conflict)) => {
                 self.describe_conflict(conflict, details);
             }
-            Refusal::Rules(RulesRefusal::UidMismatch { expected, current }) => {
+            Refusal::Rules(RulesRefusal::UidMismatch { expected, current, .. }) => {
                 put("expectedUid", json!(expected.as_ref().map(pintle_model::Uid::as_str)));
                 put("currentUid", json!(current.as_str()));
             }

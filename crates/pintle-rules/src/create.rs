@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::check::Check;
 use crate::decide::{Decision, Situation, Verdict};
-use crate::intent::{Document, Intent, MetadataMode};
+use crate::intent::{Document, Intent};
 use crate::metadata;
 use crate::refusal::Refusal;
 
@@ -63,7 +63,8 @@ fn new_metadata(check: &mut Check<'_>, document: &Document) -> Metadata {
         finalizers: Vec::new(),
         owner_references: Vec::new(),
     };
-    metadata::apply(check, &mut made, given, MetadataMode::NamedOnly);
+    // Of a new object nothing is named but what is given, so that both modes are one.
+    metadata::apply(check, &mut made, given, check.conduct.metadata);
     generate_name(&mut made, given, &stamp.name_suffix);
     if let Some(label) = check.situation.definition.habits.name_label {
         made.labels.insert(label.to_owned(), made.name.clone());

@@ -144,6 +144,7 @@ pub(crate) fn check_precondition(
         return Err(Refusal::UidMismatch {
             expected: Some(uid.clone()),
             current: current.uid().clone(),
+            revision: current.revision,
         });
     }
     match precondition.revision {
@@ -167,7 +168,8 @@ fn check_revision(
         return invalid("it is larger than any that was given out");
     }
     if expected < current.created_revision {
-        return Err(Refusal::UidMismatch { expected: None, current: current.uid().clone() });
+        let (current, revision) = (current.uid().clone(), current.revision);
+        return Err(Refusal::UidMismatch { expected: None, current, revision });
     }
     let conflict = match scope {
         ConflictScope::Object => expected != current.revision,

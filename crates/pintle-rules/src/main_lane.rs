@@ -217,7 +217,7 @@ fn check_finalizers(wanted: &Metadata, stored: &Metadata, errors: &mut Vec<Field
     errors.extend(added.map(|added| {
         FieldError::forbidden(
             "metadata.finalizers",
-            format!("no new finalizers can be added while the object is being deleted: {added:?}"),
+            format!("no new finalizers can be added if the object is being deleted: {added:?}"),
         )
     }));
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::check::{Check, REPORTED_MAX};
+use crate::deletion::{FOREGROUND_FINALIZER, ORPHAN_FINALIZER};
 use crate::intent::MetadataMode;
 
 /// What clients may send: what is taken over, and what the server answers with and keeps itself.
@@ -45,9 +46,24 @@ pub(crate) fn apply(
     let mut take = Take { given, mode, errors: &mut check.errors };
     take.part("labels", "map of strings", &mut metadata.labels);
     take.part("annotations", "map of strings", &mut metadata.annotations);
+    let before = metadata.finalizers.clone();
     take.part("finalizers", "list of strings", &mut metadata.finalizers);
     take.owners(&mut metadata.owner_references);
+    // Upstream says so of declared kinds, and only its clients expect it.
+    if mode == MetadataMode::Whole && !check.situation.definition.core {
+        let new = metadata.finalizers.iter().filter(|name| !before.contains(name));
+        let unqualified = new.filter(|name| !name.contains('/') && !OWN.contains(&name.as_str()));
+        check.warnings.extend(unqualified.take(REPORTED_MAX).map(|name| {
+            format!(
+                "metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name including \
+                 a path (/) to avoid accidental conflicts with other finalizer writers"
+            )
+        }));
+    }
 }
+
+/// Finalizers of the server itself, and the one that upstream's namespaces have.
+const OWN: [&str; 3] = [FOREGROUND_FINALIZER, ORPHAN_FINALIZER, "kubernetes"];
 
 /// Takes parts over one by one and collects what is wrong with them.
 struct Take<'a> {

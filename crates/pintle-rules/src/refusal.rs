@@ -39,6 +39,8 @@ pub enum Refusal {
         expected: Option<Uid>,
         /// The uid that the object has.
         current: Uid,
+        /// The version that the object has.
+        revision: Revision,
     },
     /// The document says it is another object than the one addressed.
     IdentityMismatch {

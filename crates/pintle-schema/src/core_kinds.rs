@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use pintle_model::NameRule;
+use pintle_model::{GroupResource, NameRule};
 
 use crate::definition::read_core;
 use crate::{Definition, Freezing, Habits, Schema, SelectableField, Version};
@@ -112,6 +112,43 @@ const CORE_KINDS: [CoreKind; 12] = [
     },
 ];
 
+/// A kind that shows the objects of another one, under other names.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// What it is called and what its objects look like.
+    pub definition: Arc<Definition>,
+    /// Whose objects it shows.
+    pub of: GroupResource,
+    /// Fields of the body that have another name here: the name here, and the one that is stored.
+    pub fields: &'static [(&'static str, &'static str)],
+}
+
+/// Kubernetes has events in two groups, which are one.
+const EVENT_OF_EVENTS: CoreKind = CoreKind {
+    document: include_str!("core_kinds/event_of_events.json"),
+    name_rule: NameRule::Subdomain,
+    habits: USUAL,
+};
+const EVENT_FIELDS: &[(&str, &str)] = &[
+    ("regarding", "involvedObject"),
+    ("note", "message"),
+    ("reportingController", "reportingComponent"),
+    ("deprecatedSource", "source"),
+    ("deprecatedFirstTimestamp", "firstTimestamp"),
+    ("deprecatedLastTimestamp", "lastTimestamp"),
+    ("deprecatedCount", "count"),
+];
+
+static VIEWS: LazyLock<Vec<Arc<View>>> = LazyLock::new(|| {
+    let (of, fields) = (GroupResource::new("", "events"), EVENT_FIELDS);
+    vec![Arc::new(View { definition: Arc::new(EVENT_OF_EVENTS.definition()), of, fields })]
+});
+
+/// The kinds that show the objects of others: `Event` of `events.k8s.io`.
+pub fn core_views() -> Vec<Arc<View>> {
+    VIEWS.clone()
+}
+
 static DEFINITIONS: LazyLock<Vec<Arc<Definition>>> =
     LazyLock::new(|| CORE_KINDS.iter().map(|kind| Arc::new(kind.definition())).collect());
 
@@ -219,7 +256,7 @@ mod tests {
                 2,
                 json!({"spec": {"hard": {"x": true}}}),
                 vec![
-                    r#"spec.hard[x]: Invalid value: "boolean": spec.hard[x] in body must be of type integer or string: "boolean""#,
+                    r#"spec.hard[x]: Invalid value: "boolean": spec.hard[x] in body must be of type integer,string: "boolean""#,
                 ],
             ),
             (3, json!({"rules": [{"apiGroups": [""]}]}), vec!["rules[0].verbs: Required value"]),

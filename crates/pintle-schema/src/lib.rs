@@ -18,7 +18,7 @@ mod habits;
 mod json_path;
 mod schema;
 
-pub use core_kinds::core_definitions;
+pub use core_kinds::{View, core_definitions, core_views};
 pub use definition::{
     Approval, Column, Definition, Scale, SelectableField, Version, compare_versions,
 };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use pintle_authz::ReviewKind;
 use pintle_model::{GroupResource, Json, Object, ObjectKey, Revision};
-use pintle_schema::{Approval, Definition, core_definitions};
+use pintle_schema::{Approval, Definition, core_definitions, core_views};
 use serde_json::{Map, Value, json};
 
 use super::worker::Hands;
@@ -222,7 +222,9 @@ fn claims_of_the_server() -> BTreeSet<(Arc<str>, &'static str, Arc<str>)> {
         ]
     });
     let core = core_definitions();
-    core.iter().flat_map(|definition| claims(definition)).chain(of_reviews).collect()
+    let views = core_views();
+    let of_views = views.iter().flat_map(|view| claims(&view.definition));
+    core.iter().flat_map(|it| claims(it)).chain(of_reviews).chain(of_views).collect()
 }
 
 fn claim(

@@ -249,7 +249,11 @@ fn the_details_of_failures_are_described() {
         Refusal::Rules(RulesRefusal::Boundary { path: "spec".to_owned() }),
         Refusal::Rules(RulesRefusal::Invalid(vec![invalid])),
         Refusal::Rules(RulesRefusal::UnknownFields(vec!["a".to_owned()])),
-        Refusal::Rules(RulesRefusal::UidMismatch { expected: None, current: Uid::from("a") }),
+        Refusal::Rules(RulesRefusal::UidMismatch {
+            expected: None,
+            current: Uid::from("a"),
+            revision: Revision(1),
+        }),
         Refusal::Expired { asked: Revision(1), oldest: Revision(2) },
         Refusal::FromTheFuture { asked: Revision(2), newest: Revision(1) },
         Refusal::Overloaded,

@@ -89,7 +89,7 @@ fn the_document_and_the_address_agree() {
     check(&World::empty().addressed(""), json!({"metadata": {"generateName": long}}), &generated);
     // What the schema of the kind says about names counts too.
     let short = World::empty().speaking("v1beta1").addressed("ninechars");
-    check(&short, json!({}), "invalid metadata.name: Too long: may not be more than 8 characters");
+    check(&short, json!({}), "invalid metadata.name: Too long: may not be more than 8 bytes");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn users_own_a_part_of_metadata() {
 fn metadata_has_rules() {
     let cases = [
         (json!({"labels": {"-a": "b"}}), "invalid metadata.labels: Invalid value: \"-a\": "),
-        (json!({"labels": {"a": "no spaces"}}), "invalid metadata.labels[a]: Invalid value: "),
+        (json!({"labels": {"a": "no spaces"}}), "invalid metadata.labels: Invalid value: "),
         (
             json!({"labels": {"a": 1}}),
             r#"invalid metadata.labels: Invalid value: {"a":1}: must be a map of strings"#,

@@ -184,7 +184,7 @@ fn a_patch_changes_finalizers_as_a_replace_does() {
             json_patch(
                 json!([{"op": "add", "path": "/metadata/finalizers/-", "value": "example.io/b"}]),
             ),
-            r#"invalid metadata.finalizers: Forbidden: no new finalizers can be added while the object is being deleted: "example.io/b""#,
+            r#"invalid metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted: "example.io/b""#,
         ),
     ];
     for (edit, expected) in cases {

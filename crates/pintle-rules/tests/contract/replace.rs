@@ -127,11 +127,11 @@ fn an_object_that_is_going_takes_no_new_finalizers_and_goes_with_its_last() {
     let cases = [
         (
             finalizers(json!(["example.io/a", "example.io/b", "example.io/c"])),
-            r#"invalid metadata.finalizers: Forbidden: no new finalizers can be added while the object is being deleted: "example.io/c""#,
+            r#"invalid metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted: "example.io/c""#,
         ),
         (
             finalizers(json!(["example.io/c"])),
-            r#"invalid metadata.finalizers: Forbidden: no new finalizers can be added while the object is being deleted: "example.io/c""#,
+            r#"invalid metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted: "example.io/c""#,
         ),
         (finalizers(json!(["example.io/b"])), "main g2"),
         (finalizers(json!(["example.io/b", "example.io/a"])), "main g2"),

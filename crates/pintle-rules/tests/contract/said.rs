@@ -58,7 +58,7 @@ fn refused(refusal: &Refusal) -> String {
             conflict.spec_changed,
             conflict.status_changed
         ),
-        Refusal::UidMismatch { expected, current } => {
+        Refusal::UidMismatch { expected, current, .. } => {
             let expected = expected.as_ref().map_or("older", |uid| uid.as_str());
             format!("uid {expected} is now {current}")
         }

@@ -196,14 +196,17 @@ impl Walk {
         }
         if let Some(max) = rules.max_length.filter(|max| length > *max) {
             // What is too long is not matched: the bound may be there to keep matching cheap.
-            let detail = || format!("may not be more than {max} characters");
+            let detail = || format!("may not be more than {max} bytes");
             return self.push(|| FieldError::new(path, FieldErrorKind::TooLong, detail()));
         }
         if let Some(pattern) = rules.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
             self.invalid(path, value, format_args!("should match '{}'", pattern.source()));
         }
         if let Some(format) = rules.format.filter(|format| !format.accepts(text)) {
-            self.invalid(path, value, format_args!("must be of type {format}: {value}"));
+            self.push(|| {
+                let detail = format!("{} in body must be of type {format}: {value}", shown(path));
+                FieldError::with_value(path, FieldErrorKind::TypeInvalid, value, detail)
+            });
         }
     }
 
@@ -357,7 +360,7 @@ impl ValueType {
             Self::Integer => "integer",
             Self::Number => "number",
             Self::Boolean => "boolean",
-            Self::IntOrString => "integer or string",
+            Self::IntOrString => "integer,string",
         }
     }
 }
