@@ -62,6 +62,8 @@ pub(crate) struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    acts_as: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<Cow<'a, str>>,
@@ -130,6 +132,7 @@ impl<'a> Request<'a> {
             user_uid: user.and_then(|user| user.uid.as_deref()).map(cut),
             groups: groups.iter().take(GROUPS_MAX).map(|group| cut(group)).collect(),
             credential: caller.map(|caller| caller.credential.kind.as_str()),
+            acts_as: exchange.acts_as.as_ref().map(|user| cut(&user.name)),
             address: exchange.peer,
             user_agent: exchange.user_agent.as_ref().map(|agent| lossy(agent.as_bytes())),
             method: cut(exchange.method.as_str()),

@@ -17,6 +17,7 @@ mod escalation;
 mod forbidden;
 mod granted;
 mod grounds;
+mod impersonation;
 mod policy;
 mod rbac;
 mod review;
@@ -33,6 +34,7 @@ pub use escalation::RuleWrite;
 pub use forbidden::{Forbidden, PathForbidden};
 pub use granted::{Granted, RefineError};
 pub use grounds::Grounds;
+pub use impersonation::Impersonation;
 pub use policy::{POLICY_SCHEMA, Policy, PolicyError};
 pub use review::{ReviewError, ReviewKind};
 pub use user::{

@@ -133,7 +133,7 @@ fn check(found: &str, expected: &str, row: &str) {
     if expected.is_empty() {
         assert_eq!(found, "", "{row}");
     } else {
-        assert!(found.contains(&format!("do not have: {expected}")), "{row}: {found}");
+        assert!(found.contains(&format!("not currently held: {expected}")), "{row}: {found}");
     }
 }
 
@@ -154,9 +154,9 @@ fn a_binding_gives_what_its_writer_has() {
     // What one has everywhere and in the namespace, the binding, and what the refusal says.
     let cases = [
         (vec![reads()], vec![], "clusterrolebindings", None, &reads_it, ""),
-        (vec![], vec![reads()], "clusterrolebindings", None, &reads_it, "do not have"),
+        (vec![], vec![reads()], "clusterrolebindings", None, &reads_it, "not currently held"),
         (vec![], vec![reads()], "rolebindings", Some("lab"), &reads_it, ""),
-        (vec![], vec![reads()], "rolebindings", Some("attic"), &reads_it, "do not have"),
+        (vec![], vec![reads()], "rolebindings", Some("attic"), &reads_it, "not currently held"),
         (
             vec![bind("clusterroles", &["reads"])],
             vec![],

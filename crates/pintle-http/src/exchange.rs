@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
-use pintle_authz::{Ask, Granted, Grounds, Subresource, Verb};
+use pintle_authz::{Ask, Granted, Grounds, Subresource, User, Verb};
 use pintle_engine::{Refusal, Written};
 use pintle_model::{GroupResource, Object, ObjectKey, Revision, Uid};
 use pintle_rules::Refusal as RulesRefusal;
@@ -49,6 +49,8 @@ pub struct Exchange {
     pub user_agent: Option<HeaderValue>,
     /// Who sent it, once that is known.
     pub caller: Option<Caller>,
+    /// Whom the caller acts as, where that is somebody else.
+    pub acts_as: Option<Arc<User>>,
     /// What is to be done.
     pub verb: Option<Verb>,
     /// To which resource. It is one that is served.
@@ -175,6 +177,7 @@ impl Exchange {
             path: "",
             user_agent: parts.headers.get(USER_AGENT).cloned(),
             caller: None,
+            acts_as: None,
             verb: None,
             resource: None,
             subresource: None,

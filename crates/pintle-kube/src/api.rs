@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response};
-use pintle_authz::{Ask, Asks, Granted, ReviewKind, Verb};
+use http::{HeaderMap, Method, Request, Response};
+use pintle_authz::{Ask, Asks, Granted, Impersonation, ReviewKind, Verb};
 use pintle_engine::{Engine, Refusal, Served, ask_for};
 use pintle_http::{Body, Caller, Door, Entrance, Exchange, Recording, RequestBody};
 use pintle_model::{GroupResource, ObjectKey, Scope};
@@ -73,6 +73,7 @@ impl KubeDoor {
         self.settings.entrance.check_host(parts)?;
         let route = Route::parse(parts.uri.path());
         let caller = self.settings.entrance.identify(parts, recording).await?;
+        let caller = self.acting(caller, parts, recording)?;
         let Some(route) = route else {
             self.check_path(&caller, parts)?;
             return Err(Failure::NoSuchPath);
@@ -89,6 +90,31 @@ impl KubeDoor {
                 discovery::page(&self, parts, &page)
             }
         }
+    }
+
+    /// The caller, or whom it asks to act as with `Impersonate-User` and its kin.
+    fn acting(
+        &self,
+        caller: Caller,
+        parts: &Parts,
+        recording: &Recording,
+    ) -> Result<Caller, Failure> {
+        let Some(wanted) = impersonation(&parts.headers)? else { return Ok(caller) };
+        let user = self.engine.rules().impersonate(&caller.user, &wanted);
+        let user = user.map_err(|forbidden| {
+            if self.settings.entrance.is_stranger(&caller) {
+                return Failure::LoginRequired;
+            }
+            let about = About {
+                plural: forbidden.ask.resource.plural().to_owned(),
+                name: wanted.user.clone(),
+                ..About::default()
+            };
+            let refusal = forbidden.into();
+            Failure::Refused(Box::new(Refused { refusal, about, deed: Deed::Read }))
+        })?;
+        recording.note(|exchange| exchange.acts_as = Some(Arc::clone(&user)));
+        Ok(Caller { user, ..caller })
     }
 
     /// Asks the rules about a path that belongs to no object.
@@ -184,6 +210,39 @@ impl KubeDoor {
     }
 }
 
+/// Whom the headers of a request ask to act as.
+fn impersonation(headers: &HeaderMap) -> Result<Option<Impersonation>, Failure> {
+    let all = |name: &str| -> Result<Vec<String>, Failure> {
+        let values = headers.get_all(name).iter();
+        let text = values.map(|value| value.to_str().map(str::to_owned));
+        text.collect::<Result<_, _>>()
+            .map_err(|_| Failure::bad_request(format!("the header {name} is not text")))
+    };
+    let one = |name: &str| -> Result<Option<String>, Failure> {
+        let mut values = all(name)?.into_iter().filter(|value| !value.is_empty());
+        match (values.next(), values.next()) {
+            (_, Some(_)) => {
+                Err(Failure::bad_request(format!("the header {name} stands more than once")))
+            }
+            (value, None) => Ok(value),
+        }
+    };
+    let (user, groups) = (one("impersonate-user")?, all("impersonate-group")?);
+    let uid = one("impersonate-uid")?;
+    if headers.keys().any(|name| name.as_str().starts_with("impersonate-extra-")) {
+        return Err(Failure::bad_request(
+            "Impersonate-Extra- is not understood: users have names, uids and groups here",
+        ));
+    }
+    match user {
+        Some(user) => Ok(Some(Impersonation { user, groups, uid })),
+        None if groups.is_empty() && uid.is_none() => Ok(None),
+        None => Err(Failure::bad_request(
+            "requested impersonation of a group or uid without impersonating a user",
+        )),
+    }
+}
+
 /// The question about rights that a path names.
 fn review_of(target: &Target, resource: &GroupResource) -> Option<ReviewKind> {
     let at_all = target.at.version == "v1" && target.name.is_none();
@@ -258,6 +317,10 @@ fn operation(
         Some("scale") if version.scale.is_some() => match verb {
             Some(Verb::Get | Verb::Update | Verb::Patch) => Ok(Operation::Scale),
             _ => Err(Failure::MethodNotAllowed { allow: "GET, HEAD, PUT, PATCH" }),
+        },
+        Some(write::FINALIZE) if served.definition.habits.finalize => match verb {
+            Some(Verb::Update) => Ok(Operation::Replace),
+            _ => Err(Failure::MethodNotAllowed { allow: "PUT" }),
         },
         Some(_) => Err(Failure::NoSuchPath),
     }

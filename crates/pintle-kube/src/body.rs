@@ -53,9 +53,9 @@ pub(crate) fn decode(
         None | Some("application/json" | "*/*") => parse_json(bytes).map(Some),
         Some("application/yaml") => parse_yaml(bytes).map(Some),
         Some(pintle_protobuf::MEDIA_TYPE) if built_in => {
-            let value =
-                protobuf::decode(bytes).map_err(|error| Failure::bad_request(error.to_string()))?;
-            Ok(Some(Read { value, duplicates: Vec::new() }))
+            let decoded = pintle_protobuf::decode(bytes)
+                .map_err(|error| Failure::bad_request(error.to_string()))?;
+            Ok(Some(Read { value: decoded.value, duplicates: Vec::new() }))
         }
         Some(_) => Err(unsupported()),
     }

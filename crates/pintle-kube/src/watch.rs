@@ -264,7 +264,7 @@ impl Writer {
                 WatchEvent::Existing(object) | WatchEvent::Added(object) => {
                     self.object("ADDED", &object)
                 }
-                WatchEvent::Modified(object) => self.object("MODIFIED", &object),
+                WatchEvent::Modified { object, .. } => self.object("MODIFIED", &object),
                 WatchEvent::Deleted(object) => self.object("DELETED", &object),
                 WatchEvent::Bookmark { revision, ends_state } => {
                     if !(ends_state && self.marks_state) {

@@ -46,10 +46,17 @@ pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response
     Ok(respond(&call, form, 201, &written, &warnings))
 }
 
+/// The endpoint beside the object for whoever finishes its removal.
+pub(crate) const FINALIZE: &str = "finalize";
+
 /// The main lane or the status, replaced.
 pub(crate) async fn replace(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
     let deed = Deed::Replace { built_in: call.is_built_in() };
     let lane = lane_of(&call);
+    if let Some(FINALIZE) = call.target.part.as_deref() {
+        // What it changes is the object, so it takes both rights.
+        call.grant(ask_for(Verb::Update, &call.key(), call.target.subresource()))?;
+    }
     let granted = call.grant(ask_for(Verb::Update, &call.key(), subresource(lane)))?;
     let form = form_of(&call)?;
     let options = WriteOptions::of(&call.query, "UpdateOptions")?;
@@ -92,7 +99,7 @@ pub(crate) async fn patch(call: Call<'_>, body: RequestBody) -> Result<Response<
     let said = said.map(version_in).transpose()?.flatten();
     let name = call.name();
     let write = refine(&call, granted, name, deed, |_| {
-        let patch = parse_patch(&call, format, call.face.stored_patch(read.value))?;
+        let patch = parse_patch(&call, format, &call.face.stored_patch(read.value))?;
         if lane == Lane::Main && patch.reads() {
             // Whoever may not see a spec learns nothing of it by moving it around either.
             call.grant(ask_for(Verb::Get, &call.key(), None))?;
@@ -300,7 +307,7 @@ fn patch_format(call: &Call<'_>) -> Result<Format, Failure> {
     match &*given {
         "application/merge-patch+json" => Ok(Format::Plain(PatchFormat::Merge)),
         "application/json-patch+json" => Ok(Format::Plain(PatchFormat::Json)),
-        "application/strategic-merge-patch+json" if call.is_built_in() => Ok(Format::Strategic),
+        Patch::STRATEGIC_MEDIA_TYPE if call.is_built_in() => Ok(Format::Strategic),
         "application/apply-patch+yaml" => Err(Failure::UnsupportedMediaType {
             message: "server-side apply is not there yet: send application/merge-patch+json or \
                       application/json-patch+json"
@@ -310,13 +317,11 @@ fn patch_format(call: &Call<'_>) -> Result<Format, Failure> {
     }
 }
 
-fn parse_patch(call: &Call<'_>, format: Format, value: Value) -> Result<Patch, Failure> {
+fn parse_patch(call: &Call<'_>, format: Format, value: &Value) -> Result<Patch, Failure> {
     match format {
-        Format::Plain(format) => plain_patch(format, &value),
-        Format::Strategic if value.is_object() => {
-            Ok(Patch::strategic(value, call.version.schema.clone()))
-        }
-        Format::Strategic => Err(Failure::bad_request("the body must be an object")),
+        Format::Plain(format) => plain_patch(format, value),
+        Format::Strategic => Patch::strategic(value, &call.version.schema)
+            .map_err(|error| Failure::bad_request(error.to_string())),
     }
 }
 

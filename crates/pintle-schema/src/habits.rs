@@ -1,5 +1,5 @@
-//! [`Habits`]: what built-in kinds do that no schema can say. They are data, so that no kind has code
-//! of its own anywhere; declared kinds have none.
+//! [`Habits`]: what built-in kinds do that no schema can say. They are data, so that no kind has
+//! code of its own anywhere; declared kinds have none.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

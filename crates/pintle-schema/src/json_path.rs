@@ -36,7 +36,8 @@ const DEPTH_MAX: usize = 4;
 impl JsonPath {
     /// Reads a path; nothing when it is not of the language.
     ///
-    /// Built-in kinds have one more form, which no declared kind can use: `count(.data,.binaryData)`.
+    /// Built-in kinds have one more form, which no declared kind can use:
+    /// `count(.data,.binaryData)`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::parse_at(text.trim(), DEPTH_MAX)
     }

@@ -49,6 +49,7 @@ pages! {
     events: "docs/src/events.md",
     webhooks: "docs/src/webhooks.md",
     openapi: "docs/src/openapi.md",
+    kubernetes: "docs/src/kubernetes.md",
     policy: "docs/src/policy.md",
     files: "docs/src/files.md",
     observability: "docs/src/observability.md",

@@ -68,7 +68,10 @@ async fn its_status_says_what_became_of_it() {
     let object = until_says(&world, devices().as_str(), "Established", "True").await;
     assert_eq!(condition(&object, "NamesAccepted"), ("True".into(), "NoConflicts".into()));
     assert_eq!(status(&object)["storedVersions"], json!(["v1"]));
-    assert_eq!(status(&object)["acceptedNames"], json!({"plural": "devices", "kind": "Device"}));
+    let names = json!({
+        "plural": "devices", "singular": "device", "kind": "Device", "listKind": "DeviceList",
+    });
+    assert_eq!(status(&object)["acceptedNames"], names);
 }
 
 /// What a start waits for before it says that it is ready.

@@ -6,7 +6,7 @@ use pintle_model::{Manner, Object, Put, Revision, Uid};
 use pintle_rules::{
     ApplyConditions, ConditionEdit, Conduct, ConflictScope, DeleteOptions, Document, Edit,
     FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat, PatchRoot,
-    Precondition, Propagation, Refusal, UidForm, Verdict,
+    Precondition, Propagation, Refusal, Scaling, UidForm, Verdict,
 };
 use pintle_schema::Schema;
 use proptest::collection::{btree_map, vec};
@@ -278,6 +278,7 @@ fn any_edit() -> BoxedStrategy<Edit> {
         2 => status_edit(),
         2 => main_edit(),
         1 => raw_document().prop_map(Edit::Create),
+        1 => (-1_i64..4).prop_map(|replicas| Edit::Scale(Scaling::Put(replicas))),
         1 => propagation.prop_map(|propagation| Edit::Delete(DeleteOptions { propagation, ..DeleteOptions::default() })),
     ]
     .boxed()
@@ -451,9 +452,13 @@ proptest! {
             Edit::Patch(Patch::Merge(_) | Patch::Shorthand(_), _)
             | Edit::Replace(_)
             | Edit::MergeStatus(_)
-            | Edit::ApplyConditions(_) => true,
+            | Edit::ApplyConditions(_)
+            | Edit::Scale(Scaling::Put(_)) => true,
             Edit::Condition(edit) => matches!(edit, ConditionEdit::Put { .. }),
-            Edit::Patch(Patch::Json(_) | Patch::Strategic(_), _) | Edit::Create(_) | Edit::Delete(_) => false,
+            Edit::Patch(Patch::Json(_) | Patch::Strategic(_), _)
+            | Edit::Create(_)
+            | Edit::Scale(Scaling::Patch(_))
+            | Edit::Delete(_) => false,
         };
         let intent = Intent { precondition: Precondition::default(), ..intent };
         if idempotent && world.write(&intent).is_ok() && world.current.is_some() {

@@ -158,7 +158,7 @@ fn fields_that_may_not_change_do_not() {
     world.wrote(&main(create(json!({"roleRef": role("admin")}))));
     let answer = said(&world.decide(&main(replace(json!({"roleRef": role("view")})))));
     assert!(answer.starts_with("invalid roleRef: Invalid value: "), "{answer}");
-    assert!(answer.ends_with("field is immutable"), "{answer}");
+    assert!(answer.ends_with("cannot change roleRef"), "{answer}");
     let subjects =
         json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "ann"}]);
     let answer = said(

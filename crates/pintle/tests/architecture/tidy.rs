@@ -148,23 +148,31 @@ fn only_the_rule_book_grants() {
 }
 
 /// The kinds that a server has without being told, and the one of the examples.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 24] = [
     "clusterrolebindings",
     "clusterroles",
+    "configmaps",
     "customresourcedefinitions",
     "devices",
+    "leases",
     "namespaces",
     "resourcequotas",
     "rolebindings",
     "roles",
+    "secrets",
+    "serviceaccounts",
     "ClusterRole",
     "ClusterRoleBinding",
+    "ConfigMap",
     "CustomResourceDefinition",
     "Device",
+    "Lease",
     "Namespace",
     "ResourceQuota",
     "Role",
     "RoleBinding",
+    "Secret",
+    "ServiceAccount",
 ];
 
 #[test]

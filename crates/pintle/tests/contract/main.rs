@@ -20,6 +20,7 @@ mod events;
 mod guide;
 mod identity;
 mod kinds;
+mod kube;
 mod lifecycle;
 mod log;
 mod metrics;
