@@ -45,6 +45,7 @@ pages! {
     troubleshooting: "docs/src/troubleshooting.md",
     glossary: "docs/src/glossary.md",
     rest: "docs/src/rest.md",
+    rust: "docs/src/rust.md",
     identities: "docs/src/identities.md",
     events: "docs/src/events.md",
     webhooks: "docs/src/webhooks.md",

@@ -17,6 +17,7 @@ mod client;
 mod crash;
 mod embedded;
 mod events;
+mod faults;
 mod guide;
 mod identity;
 mod kinds;
