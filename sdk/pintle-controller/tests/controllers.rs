@@ -126,7 +126,7 @@ fn a_definition_has_the_rules_and_the_conditions_of_its_type() {
     let conditions = &schema["status"]["properties"]["conditions"];
     assert_eq!(conditions["x-kubernetes-list-type"], "map", "{conditions:#}");
     assert_eq!(conditions["x-kubernetes-list-map-keys"], json!(["type"]));
-    assert_eq!(conditions["items"]["required"], json!(["type", "status"]));
+    assert_eq!(conditions["items"]["required"], json!(["status", "type"]));
 }
 
 #[tokio::test]
@@ -316,7 +316,11 @@ struct Tidy(Arc<AtomicU32>);
 impl Reconciler for Tidy {
     type Object = Device;
 
-    async fn reconcile(&self, device: Arc<Device>, context: &Context<Device>) -> Result<Action, Error> {
+    async fn reconcile(
+        &self,
+        device: Arc<Device>,
+        context: &Context<Device>,
+    ) -> Result<Action, Error> {
         context.set_condition(&device, Condition::new("Set", true, "Up")).await?;
         Ok(Action::await_change())
     }
@@ -337,7 +341,8 @@ async fn an_object_goes_when_what_was_done_for_it_is_taken_back() {
     let tidy = Tidy::default();
     let running = place.manager().with_options(tidy.clone(), quick()).spawn();
     place.create("d").await;
-    let set = |device: &Device| device.status.as_ref().is_some_and(|it| it.conditions.is_true("Set"));
+    let set =
+        |device: &Device| device.status.as_ref().is_some_and(|it| it.conditions.is_true("Set"));
     place.until("d", "the condition", set).await;
     place.devices.delete("d", &DeleteParams::default()).await.unwrap();
     within("the object to go", async {

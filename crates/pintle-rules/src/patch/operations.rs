@@ -39,6 +39,9 @@ impl JsonPatch {
         }
         let mut budget = Budget::new(limits);
         for (index, operation) in self.0.iter().enumerate() {
+            if is_absent_as_tested(document, operation) {
+                continue;
+            }
             budget.charge(document, operation)?;
             json_patch::patch_unsafe(document, slice::from_ref(operation))
                 .map_err(|error| explain(document, index, operation, &error.kind))?;
@@ -93,6 +96,17 @@ impl<'a> Touch<'a> {
             pointer: pointer.as_str().into(),
         }
     }
+}
+
+/// Whether a test for `null` finds an object without that field. RFC 6902 has it fail; it holds
+/// with Kubernetes, whose clients make sure by it that they are the first to write a field.
+fn is_absent_as_tested(document: &Value, operation: &PatchOperation) -> bool {
+    let PatchOperation::Test(test) = operation else { return false };
+    let parent = test.path.split_back().map(|(parent, _)| parent);
+    let parent = parent.and_then(|parent| document.pointer(parent.as_str()));
+    test.value.is_null()
+        && parent.is_some_and(Value::is_object)
+        && document.pointer(test.path.as_str()).is_none()
 }
 
 fn from(operation: &PatchOperation) -> Option<&Pointer> {

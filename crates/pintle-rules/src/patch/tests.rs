@@ -159,6 +159,20 @@ fn json_patches_reach_corners_of_documents() {
 }
 
 #[test]
+fn a_test_for_null_holds_where_an_object_has_no_such_field() {
+    let target = json!({"a": {}, "b": 1});
+    let add = json!({"op": "add", "path": "/a/b", "value": ["me"]});
+    let test = |path: &str| json!([{"op": "test", "path": path, "value": null}, add]);
+    check(PatchFormat::Json, &target, &test("/a/b"), Ok(json!({"a": {"b": ["me"]}, "b": 1})));
+    for (path, expected) in [
+        ("/b", r#"operation 0: the test of "/b" failed"#),
+        ("/c/d", r#"operation 0: cannot patch "/c/d": there is nothing at "/c""#),
+    ] {
+        check(PatchFormat::Json, &target, &test(path), Err(expected));
+    }
+}
+
+#[test]
 fn json_patches_that_cannot_be_done_say_what_stands_in_the_way() {
     let target = json!({"list": [1, 2], "name": "x", "map": {"a": 1}});
     let cases = [
@@ -215,7 +229,7 @@ fn json_patches_that_cannot_be_done_say_what_stands_in_the_way() {
             r#"operation 0: the test of "/name" failed"#,
         ),
         (
-            json!({"op": "test", "path": "/none", "value": null}),
+            json!({"op": "test", "path": "/none", "value": 1}),
             r#"operation 0: cannot patch "/none": there is nothing at "/none""#,
         ),
     ];
