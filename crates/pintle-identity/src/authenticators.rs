@@ -93,6 +93,11 @@ impl Authenticators {
         self.tokens.is_some() || self.jwt.is_some() || self.certificates.is_some()
     }
 
+    /// Whether certificates of callers are looked at.
+    pub const fn takes_certificates(&self) -> bool {
+        self.certificates.is_some()
+    }
+
     /// Whether callers who show nothing may go on although others are asked for credentials.
     pub const fn takes_anonymous(&self) -> bool {
         self.anonymous

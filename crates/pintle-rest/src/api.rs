@@ -38,6 +38,7 @@ impl RestSettings {
     pub(crate) const fn terms(&self) -> Terms {
         Terms {
             authenticates: self.entrance.authentication.asks(),
+            takes_certificates: self.entrance.authentication.takes_certificates(),
             serves_anonymous: self.entrance.authentication.takes_anonymous(),
             requires_status_precondition: self.require_status_precondition,
         }

@@ -34,9 +34,12 @@ use schema::{Fields, with};
 
 /// What of the settings shows in the description.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "settings of their own, in any combination")]
 pub struct Terms {
     /// Callers are asked for credentials.
     pub authenticates: bool,
+    /// Callers may show a client certificate.
+    pub takes_certificates: bool,
     /// Callers without credentials may go on, where rules decide what they may do.
     pub serves_anonymous: bool,
     /// A status write must say which version it was computed from.
@@ -65,7 +68,7 @@ pub fn document(catalog: &Catalog, terms: Terms) -> Value {
         "responses": shared::responses(),
     });
     if terms.authenticates {
-        components = with(components, "securitySchemes", security_schemes());
+        components = with(components, "securitySchemes", security_schemes(terms));
     }
     let document = json!({
         "openapi": "3.1.0",
@@ -78,14 +81,21 @@ pub fn document(catalog: &Catalog, terms: Terms) -> Value {
     if terms.authenticates { with(document, "security", security(terms)) } else { document }
 }
 
-fn security_schemes() -> Value {
-    json!({"bearer": {"type": "http", "scheme": "bearer"}})
+fn security_schemes(terms: Terms) -> Value {
+    let mut schemes = json!({"bearer": {"type": "http", "scheme": "bearer"}});
+    if terms.takes_certificates {
+        let text =
+            "A client certificate: its common name is the user, its organisations the groups.";
+        schemes = with(schemes, "certificate", json!({"type": "mutualTLS", "description": text}));
+    }
+    schemes
 }
 
 /// Any of these will do.
 fn security(terms: Terms) -> Value {
     let anonymous = terms.serves_anonymous.then(|| json!({}));
-    std::iter::once(json!({"bearer": []})).chain(anonymous).collect()
+    let certificate = terms.takes_certificates.then(|| json!({"certificate": []}));
+    std::iter::once(json!({"bearer": []})).chain(certificate).chain(anonymous).collect()
 }
 
 fn info() -> Value {
@@ -117,7 +127,7 @@ fn tag(served: &Served, name: &str) -> Value {
         Some(text) => format!("`{resource}`: {text}"),
         None => format!("`{resource}`"),
     };
-    json!({"name": name, "description": description})
+    json!({"name": name, "description": description, "x-pintle-resource": resource.as_str()})
 }
 
 /// The description of the kinds of the moment, made when somebody asks for it.

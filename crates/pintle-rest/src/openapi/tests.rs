@@ -155,10 +155,7 @@ fn names_are_told_apart() {
         ),
         (
             vec![things("a.io", "Namespace", "namespaces")],
-            &[
-                ("/namespaces.a.io/{id}", "getNamespace_a_io"),
-                ("/namespaces.core/{id}", "getNamespace_core"),
-            ],
+            &[("/namespaces.a.io/{id}", "getNamespace_a_io"), ("/namespaces/{id}", "getNamespace")],
         ),
     ];
     for (definitions, expected) in rows {
@@ -220,15 +217,18 @@ fn what_the_settings_ask_for_is_described() {
         (
             Terms {
                 authenticates: true,
+                takes_certificates: true,
                 serves_anonymous: true,
                 requires_status_precondition: true,
             },
-            json!([{"bearer": []}, {}]),
+            json!([{"bearer": []}, {"certificate": []}, {}]),
             &["401", "428"][..],
         ),
     ] {
         let document = document(&catalog, terms);
         assert_eq!(document.get("security").cloned().unwrap_or_default(), security);
+        let kind = document.pointer("/components/securitySchemes/certificate/type");
+        assert_eq!(kind.is_some_and(|it| it == "mutualTLS"), terms.takes_certificates);
         let responses = document.pointer(write).expect("a status can be written");
         for code in ["401", "428"] {
             assert_eq!(responses.get(code).is_some(), codes.contains(&code), "{terms:?} {code}");
