@@ -16,6 +16,10 @@ use crate::{Ask, Grounds, RuleBook, Subresource, User, Verb};
 const AUTHORIZATION: &str = "authorization.k8s.io";
 const AUTHENTICATION: &str = "authentication.k8s.io";
 
+/// What is done with objects.
+const VERBS: [&str; 8] =
+    ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+
 /// The groups of a user that is asked about are at most so many.
 const GROUPS_MAX: usize = 1_000;
 
@@ -151,9 +155,18 @@ impl RuleBook {
     }
 
     fn access_status(&self, user: &User, spec: &AccessSpec) -> Result<Value, ReviewError> {
-        let grounds = match (&spec.resource_attributes, &spec.non_resource_attributes) {
-            (Some(resource), None) => self.grounds(user, &resource.ask()?),
-            (None, Some(path)) => self.path_grounds(user, &Verb::parse(&path.verb), &path.path),
+        let (grounds, why_not) = match (&spec.resource_attributes, &spec.non_resource_attributes) {
+            (Some(resource), None) => {
+                let ask = resource.ask()?;
+                (self.grounds(user, &ask), self.why_not(user, &ask))
+            }
+            (None, Some(path)) => (
+                self.path_grounds(user, &Verb::parse(&path.verb), &path.path),
+                format!(
+                    "no rule gives User {:?} the path {:?} with this verb",
+                    user.name, path.path
+                ),
+            ),
             (Some(_), Some(_)) => {
                 let problem = "cannot be specified in combination with resourceAttributes";
                 let path = "spec.nonResourceAttributes";
@@ -167,9 +180,35 @@ impl RuleBook {
             }
         };
         Ok(match grounds {
-            None => json!({"allowed": false}),
+            None => json!({"allowed": false, "reason": why_not}),
             Some(grounds) => json!({"allowed": true, "reason": reason(&grounds)}),
         })
+    }
+
+    /// Why the rules do not allow something: what else they give on the same resource, which tells
+    /// a right on the other lane, or another verb, from no right at all.
+    pub fn why_not(&self, user: &User, ask: &Ask) -> String {
+        let given = |part: Option<Subresource>| {
+            let ask = |verb| Ask { verb, subresource: part.clone(), ..ask.clone() };
+            let verbs = VERBS.into_iter().filter(|verb| self.allows(user, &ask(Verb::parse(verb))));
+            (part.clone(), verbs.collect::<Vec<_>>())
+        };
+        let mut parts = vec![None, Some(Subresource::Status)];
+        if !parts.contains(&ask.subresource) {
+            parts.push(ask.subresource.clone());
+        }
+        let given = parts.into_iter().map(given).filter(|(_, verbs)| !verbs.is_empty());
+        let plural = ask.resource.plural();
+        let in_words = given.map(|(part, verbs)| {
+            let part = part.map(|part| format!("/{part}")).unwrap_or_default();
+            format!("{plural}{part}: {}", verbs.join(", "))
+        });
+        let in_words: Vec<String> = in_words.collect();
+        if in_words.is_empty() {
+            format!("no rule gives User {:?} any right on {plural} there", user.name)
+        } else {
+            format!("no rule gives User {:?} this, but {}", user.name, in_words.join("; "))
+        }
     }
 
     fn rules_status(&self, user: &User, spec: &RulesSpec) -> Result<Value, ReviewError> {

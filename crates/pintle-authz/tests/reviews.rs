@@ -87,7 +87,10 @@ fn access_is_what_the_rules_say_and_why() {
     ];
     for (caller, spec, reason) in cases {
         let expected = if reason.is_empty() {
-            json!({"allowed": false})
+            let found = status(ReviewKind::SelfSubjectAccess, &caller, &spec);
+            let why = found["reason"].as_str().unwrap_or_default();
+            assert!(why.starts_with("no rule gives User "), "{found}");
+            json!({"allowed": false, "reason": why})
         } else {
             json!({"allowed": true, "reason": reason})
         };

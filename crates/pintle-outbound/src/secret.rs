@@ -29,7 +29,7 @@ pub struct Secret {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
     /// The file cannot be read.
-    #[error("cannot read the secret in {}", file.display())]
+    #[error("cannot read {}, which should hold a secret", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,

@@ -2,6 +2,7 @@
 //! files that a server would be started with.
 
 mod ask;
+mod listed;
 mod offline;
 mod online;
 
@@ -40,17 +41,32 @@ pub struct ServerArgs {
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct CanI {
     /// Verb, such as get, list, watch, create, update, patch or delete
-    #[arg(value_name = "VERB")]
+    #[arg(
+        value_name = "VERB",
+        required_unless_present = "list",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub verb: String,
 
     /// Plural of a kind, with its group where it is needed (devices.infra.example.io), and with
     /// /status for the status; or a path that begins with a slash
-    #[arg(value_name = "RESOURCE[/SUBRESOURCE]")]
+    #[arg(
+        value_name = "RESOURCE[/SUBRESOURCE]",
+        required_unless_present = "list",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub resource: String,
 
     /// Name of one object
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+
+    /// List what is allowed in a namespace (default, unless another is named) instead of asking for
+    /// one right
+    #[arg(long, conflicts_with_all = ["verb", "resource", "name"])]
+    pub list: bool,
 
     /// Namespace; without it, all namespaces or none
     #[arg(long, short, value_name = "NAMESPACE")]
@@ -100,6 +116,15 @@ pub enum AuthError {
         /// Why not.
         why: String,
     },
+    /// The question means nothing that rules could allow.
+    #[error("{0}")]
+    Mistyped(String),
+    /// Only one's own rights are listed.
+    #[error(
+        "a server lists the rights of its caller alone; leave --as out, name --policy or --files, or \
+         ask for single rights"
+    )]
+    ListOfAnother,
     /// The server cannot be asked.
     #[error("{0}")]
     Server(String),
@@ -112,21 +137,55 @@ pub enum AuthError {
 pub async fn run(command: &AuthCommand, out: &mut impl Write) -> Result<bool, AuthError> {
     let (yes, text) = match command {
         AuthCommand::Whoami(server) => (true, online::whoami(server).await?),
+        AuthCommand::CanI(question) if question.list => {
+            let rules = if question.is_offline() {
+                offline::list(question)?
+            } else {
+                online::list(question).await?
+            };
+            (true, listed::table(&rules))
+        }
         AuthCommand::CanI(question) => {
-            let offline = !question.policy.is_empty() || !question.files.is_empty();
-            let reason =
-                if offline { offline::ask(question)? } else { online::ask(question).await? };
-            (reason.is_some(), in_words(reason.as_deref()))
+            ask::check(&question.verb, &question.resource)?;
+            let answer = if question.is_offline() {
+                offline::ask(question)?
+            } else {
+                online::ask(question).await?
+            };
+            (answer.allowed, answer.in_words())
         }
     };
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(AuthError::Print)?;
     Ok(yes)
 }
 
-fn in_words(reason: Option<&str>) -> String {
-    match reason {
-        None => "no".to_owned(),
-        Some("") => "yes".to_owned(),
-        Some(reason) => format!("yes: {reason}"),
+/// How a server describes itself.
+pub(crate) async fn described(args: &ServerArgs) -> Result<serde_json::Value, AuthError> {
+    online::described(args).await
+}
+
+/// An answer, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Answer {
+    allowed: bool,
+    /// May be empty.
+    why: String,
+}
+
+impl Answer {
+    fn in_words(&self) -> String {
+        let answer = if self.allowed { "yes" } else { "no" };
+        if self.why.is_empty() { answer.to_owned() } else { format!("{answer}: {}", self.why) }
+    }
+}
+
+impl CanI {
+    const fn is_offline(&self) -> bool {
+        !self.policy.is_empty() || !self.files.is_empty()
+    }
+
+    /// The namespace whose rights are listed.
+    fn listed_namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("default")
     }
 }

@@ -2,7 +2,7 @@
 //! from lives in [`crate::config`].
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
@@ -11,6 +11,7 @@ use crate::auth::AuthCommand;
 use crate::backup::{BackupArgs, RestoreArgs};
 use crate::config::{self, ConfigError, Environment, ServeConfig};
 use crate::kubeconfig::KubeconfigArgs;
+use crate::openapi::OpenApiArgs;
 use crate::project::{GenerateArgs, InitArgs, ResourceArgs};
 use crate::token::TokenArgs;
 
@@ -39,6 +40,10 @@ pub enum Command {
     AddResource(ResourceArgs),
     /// Write what follows from the kinds of such a project.
     Generate(GenerateArgs),
+    /// Describe the doors of a server.
+    OpenApi(OpenApiArgs),
+    /// Write the manual pages into this directory.
+    Man(PathBuf),
     /// Print what lets a shell complete commands.
     Completions(Shell),
     /// Print the version.
@@ -54,6 +59,14 @@ pub enum CliError {
     /// A setting from the environment or the settings file is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+}
+
+/// The manual pages cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the manual cannot be written to {}", dir.display())]
+pub struct ManualError {
+    dir: PathBuf,
+    source: std::io::Error,
 }
 
 impl CliError {
@@ -82,6 +95,8 @@ pub fn parse(
         Verb::Init(args) => Command::Init(args),
         Verb::Add { what: Added::Resource(args) } => Command::AddResource(args),
         Verb::Generate(args) => Command::Generate(args),
+        Verb::Openapi(args) => Command::OpenApi(args),
+        Verb::Man { dir } => Command::Man(dir),
         Verb::Completions { shell } => Command::Completions(shell),
         Verb::Check(CheckArgs { backup: Some(file), .. }) => Command::CheckBackup(file),
         Verb::Kubeconfig(args) => Command::Kubeconfig(settings(&matches, environment)?, args.own),
@@ -112,6 +127,13 @@ fn settings(
 /// Writes the script that lets a shell complete commands.
 pub fn complete(shell: Shell, out: &mut impl std::io::Write) {
     clap_complete::generate(shell, &mut grammar(), "pintle", out);
+}
+
+/// Writes the manual pages: `pintle.1`, and one for each command, as `pintle-serve.1`.
+pub fn write_manual(dir: &Path) -> Result<(), ManualError> {
+    let written = std::fs::create_dir_all(dir);
+    let written = written.and_then(|()| clap_mangen::generate_to(grammar(), dir));
+    written.map_err(|source| ManualError { dir: dir.to_owned(), source })
 }
 
 /// What `pintle version` prints.
@@ -166,6 +188,14 @@ enum Verb {
     /// Write definitions, OpenAPI, GraphQL schema, client and a first policy from the kinds of a
     /// project
     Generate(GenerateArgs),
+    /// Print the OpenAPI document of a server: of one that runs, or that these files would make
+    Openapi(OpenApiArgs),
+    /// Write the manual pages, one for each command, into a directory
+    Man {
+        /// Where to write them; made if need be
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Print a script that lets a shell complete commands
     Completions {
         /// The shell

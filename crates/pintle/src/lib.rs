@@ -70,6 +70,7 @@ pub mod kubeconfig;
 pub mod logging;
 pub mod manifests;
 mod observe;
+pub mod openapi;
 mod policies;
 mod program;
 pub mod project;

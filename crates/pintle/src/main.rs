@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use pintle::check::{self, CheckError};
 use pintle::cli::{self, CliError, Command};
-use pintle::{audit, auth, backup, complain, kubeconfig, logging, project, serve, token};
+use pintle::openapi::OpenApiError;
+use pintle::{audit, auth, backup, complain, kubeconfig, logging, openapi, project, serve, token};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,6 +32,8 @@ fn main() -> ExitCode {
             finish(project::add_resource(&args, &mut std::io::stdout()))
         }
         Ok(Command::Generate(args)) => generate(&args),
+        Ok(Command::OpenApi(args)) => finish(describe(&args)),
+        Ok(Command::Man(dir)) => finish(cli::write_manual(&dir)),
         Ok(Command::Completions(shell)) => {
             cli::complete(shell, &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -106,6 +109,12 @@ fn generate(args: &project::GenerateArgs) -> ExitCode {
         }
         other => finish(other),
     }
+}
+
+fn describe(args: &openapi::OpenApiArgs) -> Result<(), OpenApiError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(OpenApiError::Runtime)?;
+    runtime.block_on(openapi::run(args, &mut std::io::stdout()))
 }
 
 fn finish<E: std::error::Error>(result: Result<(), E>) -> ExitCode {

@@ -2,6 +2,7 @@
 //! is every Rust program that serves kinds of its own.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::config::{ServeConfig, StoreChoice};
 use crate::deliveries::{Deliveries, Running};
 use crate::identity::Identity;
 use crate::in_process::InProcess;
-use crate::manifests::{self, Manifest, ManifestLimits, Manifests};
+use crate::manifests::{self, Manifest, ManifestLimits, Manifests, Place};
 use crate::observe::Observation;
 use crate::policies::Policies;
 use crate::serve::{ServeError, check_reach, listen, open_store, start_engine};
@@ -92,9 +93,7 @@ impl Builder {
     pub async fn start(self) -> Result<Server, ServeError> {
         let Self { settings: config, documents, hook, catches_signals } = self;
         let manifests = load(&config, documents)?;
-        for place in &manifests.skipped {
-            tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
-        }
+        tell_of_files(&config, &manifests);
         let identity = Identity::load(&config).await?;
         let tls = ServerTls::load(&config)?;
         check_reach(&config, identity.asks(), tls.is_some())?;
@@ -328,6 +327,21 @@ pub enum SubscribeError {
     /// History does not go back to that place, or the server is going down.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Says which documents are no objects, unless they are known to be something else.
+fn tell_of_files(config: &ServeConfig, manifests: &Manifests) {
+    let real = |file: &PathBuf| file.canonicalize().ok();
+    let policies: Vec<PathBuf> = config.policy.iter().filter_map(real).collect();
+    let is_policy = |place: &&Place| real(&place.file).is_some_and(|it| policies.contains(&it));
+    for place in manifests.skipped.iter().filter(|place| !is_policy(place)) {
+        tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
+    }
+    if manifests.manifests.is_empty() && !config.paths.is_empty() {
+        let paths: Vec<_> = config.paths.iter().map(|path| path.display().to_string()).collect();
+        let looked_for = "*.yaml, *.yml and *.json with kinds or objects";
+        tracing::warn!(paths = paths.join(", "), looked_for, "nothing to load was found there");
+    }
 }
 
 /// What files and program declare, in the order to apply it.

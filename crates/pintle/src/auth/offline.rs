@@ -4,30 +4,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pintle_authz::{
-    Ask, Grounds, RuleBook, RuleBookBuilder, RuleObject, Subresource, User, Verb, default_objects,
-    kind_objects,
+    Ask, Grounds, ReviewKind, RuleBook, RuleBookBuilder, RuleObject, Subresource, User, Verb,
+    default_objects, kind_objects,
 };
 use pintle_model::GroupResource;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::ask::Target;
-use super::{AuthError, CanI};
+use super::ask::{Target, resolve};
+use super::{Answer, AuthError, CanI};
 use crate::manifests::{self, Manifest, ManifestLimits};
 use crate::policies::read_policy;
 
-/// Why it is allowed; nothing when it is not.
-pub(super) fn ask(question: &CanI) -> Result<Option<String>, AuthError> {
-    let manifests = manifests::load(&question.files, &ManifestLimits::default())?.manifests;
-    let rules = rules(question, &manifests)?;
-    let groups = question.groups.iter().map(|group| Arc::from(group.as_str()));
-    let user = User::authenticated(question.user.as_deref().unwrap_or_default(), None, groups);
+/// The answer of a server that was started with these files.
+pub(super) fn ask(question: &CanI) -> Result<Answer, AuthError> {
+    let manifests = load(question)?;
+    let (rules, user) = (rules(question, &manifests)?, user(question));
     let verb = Verb::parse(&question.verb);
     let (resource, part) = match Target::parse(&question.resource) {
         Target::Path(path) => {
-            return Ok(rules.path_grounds(&user, &verb, &path).map(|it| it.to_string()));
+            let grounds = rules.path_grounds(&user, &verb, &path);
+            return Ok(answer(grounds, || format!("no rule gives User {:?} this path", user.name)));
         }
         Target::Resource(resource, part) => (resource, part),
-        Target::Plural(plural, part) => (declared(&plural, &manifests)?, part),
+        Target::Plural(plural, part) => (resolve(&plural, declared(&manifests))?, part),
     };
     let ask = Ask {
         verb,
@@ -36,7 +35,32 @@ pub(super) fn ask(question: &CanI) -> Result<Option<String>, AuthError> {
         namespace: question.namespace.as_deref().map(Arc::from),
         name: question.name.as_deref().map(Arc::from),
     };
-    Ok(rules.grounds(&user, &ask).map(|grounds: Grounds| grounds.to_string()))
+    Ok(answer(rules.grounds(&user, &ask), || rules.why_not(&user, &ask)))
+}
+
+/// What is allowed in a namespace, as the status of a `SelfSubjectRulesReview`.
+pub(super) fn list(question: &CanI) -> Result<Value, AuthError> {
+    let rules = rules(question, &load(question)?)?;
+    let document = json!({"spec": {"namespace": question.listed_namespace()}});
+    let document = document.as_object().cloned().unwrap_or_default();
+    let kind = ReviewKind::SelfSubjectRules;
+    let answer = rules.review(kind, &user(question), None, &document);
+    let answer = answer.map_err(|error| AuthError::Mistyped(format!("{error:?}")))?;
+    Ok(answer.get("status").cloned().unwrap_or_default())
+}
+
+fn load(question: &CanI) -> Result<Vec<Manifest>, AuthError> {
+    Ok(manifests::load(&question.files, &ManifestLimits::default())?.manifests)
+}
+
+fn user(question: &CanI) -> User {
+    let groups = question.groups.iter().map(|group| Arc::from(group.as_str()));
+    User::authenticated(question.user.as_deref().unwrap_or_default(), None, groups)
+}
+
+fn answer(grounds: Option<Grounds>, why_not: impl FnOnce() -> String) -> Answer {
+    let allowed = grounds.is_some();
+    Answer { allowed, why: grounds.map_or_else(why_not, |grounds| grounds.to_string()) }
 }
 
 fn rules(question: &CanI, manifests: &[Manifest]) -> Result<RuleBook, AuthError> {
@@ -90,19 +114,8 @@ fn rule(manifest: &Manifest) -> Result<RuleObject, AuthError> {
     Ok(RuleObject::read(&plural, namespace, name, &labels, &body)?)
 }
 
-/// The resource of a kind that the files declare.
-fn declared(plural: &str, manifests: &[Manifest]) -> Result<GroupResource, AuthError> {
-    let is_meant = |it: &&Manifest| {
-        text(it, "/kind") == "CustomResourceDefinition" && text(it, "/spec/names/plural") == plural
-    };
-    let mut found = manifests.iter().filter(is_meant).map(resource_of);
-    match (found.next(), found.next()) {
-        (Some(resource), None) => Ok(resource),
-        (None, _) => Err(unknown(plural, "no file declares such a kind")),
-        (Some(_), Some(_)) => Err(unknown(plural, "several groups have such a kind")),
-    }
-}
-
-pub(super) fn unknown(plural: &str, why: impl Into<String>) -> AuthError {
-    AuthError::Group { plural: plural.to_owned(), why: why.into() }
+/// The kinds that the files declare.
+fn declared(manifests: &[Manifest]) -> impl Iterator<Item = GroupResource> {
+    let declares = |it: &&Manifest| text(it, "/kind") == "CustomResourceDefinition";
+    manifests.iter().filter(declares).map(resource_of)
 }

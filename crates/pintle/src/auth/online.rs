@@ -8,12 +8,11 @@ use pintle_model::GroupResource;
 use pintle_outbound::{Client, ClientSettings, Message, SecretFile, Url};
 use serde_json::{Map, Value, json};
 
-use super::ask::Target;
-use super::offline::unknown;
-use super::{AuthError, CanI, ServerArgs};
+use super::ask::{Target, resolve};
+use super::{Answer, AuthError, CanI, ServerArgs};
 
-/// Why it is allowed; nothing when it is not.
-pub(super) async fn ask(question: &CanI) -> Result<Option<String>, AuthError> {
+/// The answer of the server.
+pub(super) async fn ask(question: &CanI) -> Result<Answer, AuthError> {
     let server = Server::new(&question.server)?;
     let mut spec = match Target::parse(&question.resource) {
         Target::Path(path) => {
@@ -34,7 +33,18 @@ pub(super) async fn ask(question: &CanI) -> Result<Option<String>, AuthError> {
     let answer = server.review(kind, &json!({"spec": spec})).await?;
     let text = |pointer| answer.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let allowed = answer.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false);
-    Ok(allowed.then(|| text("/status/reason").to_owned()))
+    Ok(Answer { allowed, why: text("/status/reason").to_owned() })
+}
+
+/// What the caller may do in a namespace, as the status of a `SelfSubjectRulesReview`.
+pub(super) async fn list(question: &CanI) -> Result<Value, AuthError> {
+    if question.user.is_some() {
+        return Err(AuthError::ListOfAnother);
+    }
+    let spec = json!({"spec": {"namespace": question.listed_namespace()}});
+    let server = Server::new(&question.server)?;
+    let answer = server.review(ReviewKind::SelfSubjectRules, &spec).await?;
+    Ok(answer.get("status").cloned().unwrap_or_default())
 }
 
 /// Somebody else, who is known: in the group of all who are.
@@ -65,6 +75,13 @@ pub(super) async fn whoami(args: &ServerArgs) -> Result<String, AuthError> {
     Ok(format!("{name} (groups: {})", groups.join(", ")))
 }
 
+/// How the server describes itself, in OpenAPI.
+pub(super) async fn described(args: &ServerArgs) -> Result<Value, AuthError> {
+    let server = Server::new(args)?;
+    let (status, document) = server.send(Message::get(&server.below("/openapi.json")?)).await?;
+    if status == StatusCode::OK { Ok(document) } else { Err(server.refused(status, &document)) }
+}
+
 /// The server that is asked.
 struct Server<'a> {
     args: &'a ServerArgs,
@@ -90,32 +107,38 @@ impl<'a> Server<'a> {
         if status == StatusCode::CREATED {
             return Ok(answer);
         }
-        Err(AuthError::Server(format!(
-            "{} answered {status}: {}",
-            self.url.origin(),
-            told(&answer)
-        )))
+        Err(self.refused(status, &answer))
     }
 
-    /// The resource of a plural: what the definitions say, where they may be read.
+    fn refused(&self, status: StatusCode, answer: &Value) -> AuthError {
+        let origin = self.url.origin();
+        let problem = if status == StatusCode::UNAUTHORIZED && self.args.token_file.is_none() {
+            format!("{origin} does not know who asks: name a file with a token, --token-file FILE")
+        } else {
+            format!("{origin} answered {status}: {}", told(answer))
+        };
+        AuthError::Server(problem)
+    }
+
+    /// The kind of a plural. Everybody who is known may read what a server serves; whoever may
+    /// not, may perhaps read the definitions.
     async fn resource(&self, plural: &str) -> Result<GroupResource, AuthError> {
+        let (described, document) = self.send(Message::get(&self.below("/openapi.json")?)).await?;
+        if described == StatusCode::OK {
+            let tags = document.get("tags").and_then(Value::as_array).into_iter().flatten();
+            let named =
+                tags.filter_map(|tag| tag.get("x-pintle-resource")).filter_map(Value::as_str);
+            return resolve(plural, named.map(GroupResource::from_text));
+        }
         let path = self.below("/customresourcedefinitions")?;
         let (status, answer) = self.send(Message::get(&path)).await?;
         if status != StatusCode::OK {
-            return Err(unknown(plural, format!("the server answered {status}")));
+            let why = format!("the server answered {described}");
+            return Err(AuthError::Group { plural: plural.to_owned(), why });
         }
-        let named =
-            |it: &&Value| it.pointer("/spec/names/plural").and_then(Value::as_str) == Some(plural);
-        let group = |it: &Value| {
-            let group = it.pointer("/spec/group").and_then(Value::as_str).unwrap_or_default();
-            GroupResource::new(group, plural)
-        };
-        let mut found = answer.as_array().into_iter().flatten().filter(named).map(group);
-        match (found.next(), found.next()) {
-            (Some(resource), None) => Ok(resource),
-            (None, _) => Err(unknown(plural, "the server serves no such kind")),
-            (Some(_), Some(_)) => Err(unknown(plural, "several groups have such a kind")),
-        }
+        let names = answer.as_array().into_iter().flatten();
+        let names = names.filter_map(|it| it.pointer("/metadata/name")).filter_map(Value::as_str);
+        resolve(plural, names.map(GroupResource::from_text))
     }
 
     fn below(&self, path: &str) -> Result<Url, AuthError> {
@@ -123,7 +146,7 @@ impl<'a> Server<'a> {
     }
 
     async fn send(&self, message: Message<'_>) -> Result<(StatusCode, Value), AuthError> {
-        let failed = |error: &dyn std::error::Error| AuthError::Server(error.to_string());
+        let failed = |error: &dyn std::error::Error| AuthError::Server(with_causes(error));
         let message = match &self.args.token_file {
             None => message,
             Some(file) => {
@@ -135,6 +158,16 @@ impl<'a> Server<'a> {
         let body = serde_json::from_slice(answer.body()).unwrap_or_default();
         Ok((answer.status(), body))
     }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 fn told(answer: &Value) -> &str {

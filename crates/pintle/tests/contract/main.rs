@@ -14,6 +14,7 @@ mod absent;
 mod audit;
 mod backup;
 mod client;
+mod command_line;
 mod crash;
 mod embedded;
 mod events;
