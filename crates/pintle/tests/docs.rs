@@ -44,6 +44,7 @@ pages! {
     upgrade: "docs/src/upgrade.md",
     troubleshooting: "docs/src/troubleshooting.md",
     glossary: "docs/src/glossary.md",
+    from_fabrica: "docs/src/from-fabrica.md",
     rest: "docs/src/rest.md",
     rust: "docs/src/rust.md",
     identities: "docs/src/identities.md",
