@@ -96,7 +96,7 @@ pub fn kind_objects(resource: &GroupResource) -> Vec<DefaultObject> {
 
 /// What everybody who is known may see: what the server serves. `/events` shows only what its
 /// reader may watch.
-const DISCOVERY_PATHS: [&str; 14] = [
+const DISCOVERY_PATHS: [&str; 15] = [
     "/api",
     "/api/*",
     "/apis",
@@ -104,6 +104,7 @@ const DISCOVERY_PATHS: [&str; 14] = [
     "/docs",
     "/docs/*",
     "/events",
+    "/graphql/schema.graphql",
     "/healthz",
     "/livez",
     "/openapi",

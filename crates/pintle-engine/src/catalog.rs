@@ -15,6 +15,9 @@ pub struct Served {
     pub definition: Arc<Definition>,
     /// The revision at which its schemas last changed; zero for core kinds.
     pub since: Revision,
+    /// The revision at which it was declared; zero for core kinds. Where kinds contest a name, the
+    /// earlier one has it.
+    pub declared: Revision,
     /// Whether it is being deleted: what exists can be read and removed, nothing new be made.
     pub terminating: bool,
     /// Its key, made once: every request needs it.
@@ -22,9 +25,14 @@ pub struct Served {
 }
 
 impl Served {
-    pub(crate) fn new(definition: Arc<Definition>, since: Revision, terminating: bool) -> Self {
+    pub(crate) fn new(
+        definition: Arc<Definition>,
+        declared: Revision,
+        since: Revision,
+        terminating: bool,
+    ) -> Self {
         let resource = definition.kind.resource();
-        Self { definition, since, terminating, resource }
+        Self { definition, since, declared, terminating, resource }
     }
 
     /// The version that doors without versions in their paths speak: the stored one if it is
@@ -63,10 +71,11 @@ impl Catalog {
     pub(crate) fn core() -> Self {
         let mut catalog = Self::default();
         for definition in core_definitions() {
-            catalog.insert(Served::new(definition, Revision::ZERO, false));
+            catalog.insert(Served::new(definition, Revision::ZERO, Revision::ZERO, false));
         }
         for view in core_views() {
-            let served = Served::new(Arc::clone(&view.definition), Revision::ZERO, false);
+            let served =
+                Served::new(Arc::clone(&view.definition), Revision::ZERO, Revision::ZERO, false);
             catalog.views.insert(served.resource(), (Arc::new(served), view));
         }
         catalog
@@ -86,7 +95,8 @@ impl Catalog {
     pub fn declaring(definitions: impl IntoIterator<Item = Definition>) -> Self {
         let mut catalog = Self::core();
         for definition in definitions {
-            catalog.insert(Served::new(Arc::new(definition), Revision::ZERO, false));
+            let definition = Arc::new(definition);
+            catalog.insert(Served::new(definition, Revision::ZERO, Revision::ZERO, false));
         }
         catalog
     }

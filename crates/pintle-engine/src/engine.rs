@@ -17,8 +17,8 @@ use crate::lens::Lens;
 use crate::lifecycle::{self, Follower};
 use crate::turns::Turns;
 use crate::{
-    Catalog, Clock, Entropy, Hook, Limits, Measures, Refusal, RuleSource, Selection, Written,
-    ask_for,
+    Catalog, Clock, Entropy, Hook, Limits, Measures, Refusal, Report, RuleSource, Selection,
+    Written, ask_for,
 };
 
 /// What an engine is made from.
@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) hook: Option<Arc<dyn Hook>>,
     pub(crate) limits: Limits,
     catalog: ArcSwap<Catalog>,
+    /// Counts the changes of the catalogue.
+    catalog_changes: watch::Sender<u64>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     turns: Turns,
@@ -76,6 +78,7 @@ impl Engine {
             hook: setup.hook,
             limits: setup.limits,
             catalog: ArcSwap::from_pointee(Catalog::core()),
+            catalog_changes: watch::Sender::new(0),
             clock: setup.clock,
             entropy: setup.entropy,
             turns: Turns::new(),
@@ -147,6 +150,19 @@ impl Engine {
     /// The kinds that are served now.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.shared.catalog()
+    }
+
+    /// Tells when the kinds that are served have changed. It ends with the engine.
+    pub fn catalog_changes(&self) -> watch::Receiver<u64> {
+        self.shared.catalog_changes.subscribe()
+    }
+
+    /// Says in the status of a declared kind what a door has found out about it, as a condition of
+    /// this type. That all is well is only said where the opposite was said before.
+    pub fn report(&self, kind: &GroupResource, condition: &'static str, report: Report) {
+        if let Some(definition) = self.work.definitions.report(kind, condition, report) {
+            self.work.todo.note(lifecycle::Task::Definition(definition));
+        }
     }
 
     /// The rules in force now.
@@ -299,6 +315,7 @@ impl Shared {
 
     pub(crate) fn serve(&self, catalog: Catalog) {
         self.catalog.store(Arc::new(catalog));
+        self.catalog_changes.send_modify(|changes| *changes += 1);
     }
 
     pub(crate) fn followed(&self, revision: Revision) {

@@ -21,6 +21,7 @@ mod refusal;
 mod turns;
 mod watch;
 mod write;
+mod write_all;
 
 pub use access::{AccessMode, RuleSource};
 pub use catalog::{Catalog, Served};
@@ -28,12 +29,13 @@ pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use engine::{Engine, Setup};
 pub use hook::{Denied, Hook};
 pub use journal::{Action, Entries, Entry, Journal, Reader, Reading};
-pub use lifecycle::NAMESPACES;
+pub use lifecycle::{NAMESPACES, Report};
 pub use limits::Limits;
 pub use measures::Measures;
 pub use read::{Get, List, Listed, Removal, Selection};
 pub use refusal::Refusal;
 pub use watch::{Start, Watch, WatchEvent, Watcher};
 pub use write::{Wait, Write, Written, ask_for};
+pub use write_all::NoneWritten;
 
 pub use pintle_store::{Flushes, Histogram};

@@ -22,8 +22,10 @@ use pintle_model::{GroupResource, ObjectKey};
 
 use crate::engine::Shared;
 
+pub use definitions::Report;
 pub(crate) use follower::{Follower, Work};
 pub(crate) use garbage::OwnerPlace;
+pub(crate) use todo::Task;
 pub(crate) use worker::Worker;
 
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";

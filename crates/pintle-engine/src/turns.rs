@@ -4,6 +4,7 @@
 //! is not starved by faster writers, and nobody decides against an object that a neighbour is just
 //! writing. The store's compare-and-swap stays the judge: turns are only for this process.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 
 use pintle_model::ObjectKey;
@@ -29,9 +30,29 @@ impl Turns {
 
     /// Waits for the turn to write `key`; first come, first served.
     pub(crate) async fn take(&self, key: &ObjectKey) -> MutexGuard<'_, ()> {
-        let stripe = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0);
-        let stripe = self.stripes.get(stripe).expect("taken modulo the number of stripes");
-        stripe.lock().await
+        self.lock(self.stripe(key)).await
+    }
+
+    /// Waits for the turns to write all of `keys`. Everybody takes several in one order, so that no
+    /// two wait for each other.
+    pub(crate) async fn take_all(
+        &self,
+        keys: impl Iterator<Item = &ObjectKey>,
+    ) -> Vec<MutexGuard<'_, ()>> {
+        let stripes: BTreeSet<usize> = keys.map(|key| self.stripe(key)).collect();
+        let mut turns = Vec::with_capacity(stripes.len());
+        for stripe in stripes {
+            turns.push(self.lock(stripe).await);
+        }
+        turns
+    }
+
+    fn stripe(&self, key: &ObjectKey) -> usize {
+        usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0)
+    }
+
+    async fn lock(&self, stripe: usize) -> MutexGuard<'_, ()> {
+        self.stripes.get(stripe).expect("taken modulo the number of stripes").lock().await
     }
 
     /// For a create, from the look at whether its place is open until it is committed.

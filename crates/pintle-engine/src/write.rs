@@ -113,10 +113,10 @@ enum Step {
 }
 
 /// The kind as it is when a write is decided: between the request and its turn it may have changed.
-struct Place {
+pub(crate) struct Place {
     served: Arc<Served>,
     version: Arc<Version>,
-    lens: Lens,
+    pub(crate) lens: Lens,
 }
 
 /// So many generated names are tried before a create gives up; as upstream.
@@ -224,7 +224,7 @@ impl Engine {
         Ok(Some(open))
     }
 
-    fn place(&self, write: &Write) -> Result<Place, Refusal> {
+    pub(crate) fn place(&self, write: &Write) -> Result<Place, Refusal> {
         let catalog = self.catalog();
         let served = catalog.get(&write.key.resource);
         let version = served.and_then(|served| {
@@ -238,7 +238,7 @@ impl Engine {
         Ok(Place { served: Arc::clone(served), version: Arc::clone(version), lens })
     }
 
-    fn ask_hook_about(
+    pub(crate) fn ask_hook_about(
         &self,
         granted: &Granted<Write>,
         current: Option<&Object>,
@@ -246,7 +246,7 @@ impl Engine {
         self.ask_hook(granted, |hook, user| ask_about_write(hook, user, granted.get(), current))
     }
 
-    fn decide(
+    pub(crate) fn decide(
         &self,
         granted: &Granted<Write>,
         place: &Place,
@@ -293,14 +293,8 @@ impl Engine {
                 None => Ok(written(tried(current, &change)?, None)),
             };
         }
-        let began = std::time::Instant::now();
-        let committed = timeout_at(deadline, self.store().commit(vec![change])).await;
-        let committed = committed.map_err(|_| {
-            Refusal::OutcomeUnknown("the store did not answer before the deadline".into())
-        })?;
-        let waited = Wait { began, took: began.elapsed() };
-        self.measures().committed(waited.took, &committed);
-        match committed? {
+        let (committed, waited) = self.make_durable(deadline, vec![change]).await?;
+        match committed {
             Committed::At(mut objects) => {
                 let object = objects.pop();
                 object
@@ -309,6 +303,22 @@ impl Engine {
             }
             Committed::Lost { theirs, .. } => Ok(Step::Again(theirs)),
         }
+    }
+
+    /// The one place where changes become durable.
+    pub(crate) async fn make_durable(
+        &self,
+        deadline: Instant,
+        changes: Vec<Change>,
+    ) -> Result<(Committed, Wait), Refusal> {
+        let began = std::time::Instant::now();
+        let committed = timeout_at(deadline, self.store().commit(changes)).await;
+        let committed = committed.map_err(|_| {
+            Refusal::OutcomeUnknown("the store did not answer before the deadline".into())
+        })?;
+        let waited = Wait { began, took: began.elapsed() };
+        self.measures().committed(waited.took, &committed);
+        Ok((committed?, waited))
     }
 
     /// Who has the name that a create found out by itself: without a commit nobody else would say.
@@ -325,7 +335,11 @@ impl Engine {
 
     /// Refuses what makes an object too large. One that is so already, because more was allowed
     /// when it was made, may still shrink, or go.
-    fn check_size(&self, current: Option<&Arc<Object>>, change: &Change) -> Result<(), Refusal> {
+    pub(crate) fn check_size(
+        &self,
+        current: Option<&Arc<Object>>,
+        change: &Change,
+    ) -> Result<(), Refusal> {
         let stored = current.map_or((0, 0), |current| {
             (current.body.len(), current.status.as_ref().map_or(0, Json::len))
         });
@@ -389,12 +403,15 @@ fn check_namespace(namespace: &str, found: Option<&Object>) -> Result<(), Refusa
     }
 }
 
-fn revision_of(object: Option<&Arc<Object>>) -> Option<Revision> {
+pub(crate) fn revision_of(object: Option<&Arc<Object>>) -> Option<Revision> {
     object.map(|object| object.revision)
 }
 
 /// What a dry run would have made. It keeps the revision of what exists.
-fn tried(current: Option<&Arc<Object>>, change: &Change) -> Result<Arc<Object>, Refusal> {
+pub(crate) fn tried(
+    current: Option<&Arc<Object>>,
+    change: &Change,
+) -> Result<Arc<Object>, Refusal> {
     let revision = revision_of(current).unwrap_or(Revision::ZERO);
     if let (Put::Delete, Some(current)) = (&change.put, current) {
         return Ok(Arc::clone(current));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pintle_model::{Json, Object};
+use pintle_model::Object;
 
 use crate::schema::KindTypes;
 
@@ -15,8 +15,6 @@ pub(crate) enum Data {
     Text(Arc<str>),
     /// An enum value, by its GraphQL name.
     Name(&'static str),
-    /// Stored JSON, of which what is asked for is picked.
-    Json(Json),
     /// An object of a kind.
     Object(Arc<Shown>),
     /// A value of a type of the server's own.

@@ -10,7 +10,7 @@ use apollo_compiler::response::{JsonMap, JsonValue};
 /// The limits of operations, each with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OperationLimits {
-    /// So many tokens a document may have.
+    /// So many tokens a document may have, the white space between them included.
     pub tokens_max: usize,
     /// So deep selections may nest, without introspection.
     pub depth_max: usize,

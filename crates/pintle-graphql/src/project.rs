@@ -88,22 +88,12 @@ impl<'v> Writer<'v> {
     }
 
     /// Writes a value, or `null` with an error where it is not what the plan promises.
-    pub(crate) fn value(
-        &mut self,
-        data: &Data,
-        shape: &Shape,
-        field: Option<&FieldPlan>,
-        path: Path<'_>,
-    ) -> Written {
+    pub(crate) fn value(&mut self, data: &Data, shape: &Shape, path: Path<'_>) -> Written {
         let start = self.out.len();
         let written = match (data, &shape.of) {
             (Data::Null, _) => return self.null(shape, path),
-            (Data::Json(json), _) => {
-                let text = std::str::from_utf8(json.as_bytes()).unwrap_or("null");
-                return self.json(text, shape, field, path);
-            }
             (Data::List(values), ShapeOf::List(item)) => {
-                self.list(values.iter(), path, |it, value, path| it.value(value, item, None, path))
+                self.list(values.iter(), path, |it, value, path| it.value(value, item, path))
             }
             (Data::Object(shown), ShapeOf::Object(selection)) => {
                 self.object(shown, selection, path)
@@ -211,7 +201,16 @@ impl<'v> Writer<'v> {
         Ok(())
     }
 
-    fn type_name(&mut self, selection: &Selection) {
+    /// Writes that a field has no value, about which something else was told.
+    pub(crate) fn absent(&mut self, field: &FieldPlan) -> Written {
+        if field.shape.required {
+            return Err(Bubble);
+        }
+        self.out.push_str("null");
+        Ok(())
+    }
+
+    pub(crate) fn type_name(&mut self, selection: &Selection) {
         let _infallible = write!(self.out, "\"{}\"", selection.type_name);
     }
 
@@ -222,7 +221,7 @@ impl<'v> Writer<'v> {
                 return Ok(());
             }
             let value = record.get(&field.name).unwrap_or(&Data::Null);
-            it.value(value, &field.shape, Some(field), at)
+            it.value(value, &field.shape, at)
         })
     }
 
@@ -259,7 +258,7 @@ impl<'v> Writer<'v> {
     }
 
     fn text(&mut self, text: &str, field: &FieldPlan, path: Path<'_>) -> Written {
-        self.value(&Data::from(text), &field.shape, Some(field), path)
+        self.value(&Data::from(text), &field.shape, path)
     }
 
     /// Writes stored JSON text.
@@ -348,12 +347,7 @@ fn leaf_text(data: &Data) -> Option<String> {
         Data::Boolean(value) => Some(value.to_string()),
         Data::Number(value) => Some(value.to_string()),
         Data::Text(text) => Some(Value::from(&**text).to_string()),
-        Data::Null
-        | Data::Name(_)
-        | Data::Json(_)
-        | Data::Object(_)
-        | Data::Record(_)
-        | Data::List(_) => None,
+        Data::Null | Data::Name(_) | Data::Object(_) | Data::Record(_) | Data::List(_) => None,
     }
 }
 

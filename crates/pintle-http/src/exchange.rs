@@ -169,13 +169,35 @@ impl Exchange {
     pub fn new(door: &'static str, parts: &Parts) -> Self {
         let connection = parts.extensions.get::<Connection>();
         Self {
-            id: RequestId::of(&parts.headers),
             trace: TraceParent::of(&parts.headers),
-            door,
             peer: connection.and_then(|connection| connection.peer),
-            method: parts.method.clone(),
-            path: "",
             user_agent: parts.headers.get(USER_AGENT).cloned(),
+            ..Self::blank(RequestId::of(&parts.headers), door, parts.method.clone())
+        }
+    }
+
+    /// What is known of one of several things that this request does.
+    pub(crate) fn part(&self) -> Self {
+        Self {
+            trace: self.trace,
+            peer: self.peer,
+            path: self.path,
+            user_agent: self.user_agent.clone(),
+            caller: self.caller.clone(),
+            details: self.details.as_ref().map(|it| Box::new(it.without_steps())),
+            ..Self::blank(self.id.clone(), self.door, self.method.clone())
+        }
+    }
+
+    fn blank(id: RequestId, door: &'static str, method: Method) -> Self {
+        Self {
+            id,
+            trace: None,
+            door,
+            peer: None,
+            method,
+            path: "",
+            user_agent: None,
             caller: None,
             acts_as: None,
             verb: None,

@@ -7,6 +7,7 @@
 mod audit;
 mod events;
 mod file;
+mod graphql;
 mod identity;
 mod layers;
 mod nats;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use audit::{AuditConfig, AuditFlush, AuditLevel};
 pub use events::EventConfig;
+pub use graphql::GraphqlConfig;
 pub use identity::JwtConfig;
 pub(crate) use identity::is_url;
 pub(crate) use layers::{SETTINGS_FILE_NAME, resolve, with_variable};
@@ -98,6 +100,10 @@ pub struct ServeConfig {
     /// Largest request body that the REST door takes
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = values::body_size)]
     pub body_bytes_max: usize,
+
+    /// How far GraphQL operations may go
+    #[command(flatten)]
+    pub graphql: GraphqlConfig,
 
     /// What events are called
     #[command(flatten)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pintle_authz::User;
 use pintle_engine::{AccessMode, Engine, Hook, RuleSource};
 use pintle_events::{Bus, Cursor, InvalidPattern, Pattern, Subscription};
+use pintle_graphql::{GraphqlDoor, GraphqlSettings, OperationLimits};
 use pintle_http::{Door, Doors, Entrance, Metrics, ServerLimits, Subject, answer};
 use pintle_kube::{KubeDoor, KubeSettings};
 use pintle_model::{GroupResource, Revision};
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::apply::{Applied, apply};
 use crate::authorization;
 use crate::banner::Banner;
-use crate::config::{ServeConfig, StoreChoice};
+use crate::config::{GraphqlConfig, ServeConfig, StoreChoice};
 use crate::deliveries::{Deliveries, Running};
 use crate::identity::Identity;
 use crate::in_process::InProcess;
@@ -184,7 +185,13 @@ impl Parts {
         let body_bytes_max = config.body_bytes_max;
         let entrance =
             Entrance { authentication, observers, body_bytes_max, ..Entrance::default() };
-        let doors = doors(&config, &engine, Arc::clone(&bus), entrance, metrics);
+        let graphql = graphql(&config.graphql, &engine, &entrance);
+        following.spawn(Arc::clone(&graphql).follow());
+        let kube = KubeSettings { entrance: entrance.clone() };
+        let kube = KubeDoor::new(Arc::clone(&engine), kube);
+        let rest = rest(&config, &engine, &bus, entrance, metrics);
+        let doors =
+            Arc::new(Doors::new(rest).with(KubeDoor::SEGMENTS, kube).with(&["graphql"], graphql));
         let mut serving = JoinSet::new();
         serving.spawn(pintle_http::serve(
             listener,
@@ -370,23 +377,37 @@ async fn apply_all(engine: &Engine, manifests: &[Manifest]) -> Result<(), ServeE
     Ok(())
 }
 
-/// The doors of this server, behind one address.
-fn doors(
+fn rest(
     config: &ServeConfig,
     engine: &Arc<Engine>,
-    bus: Arc<Bus>,
+    bus: &Arc<Bus>,
     entrance: Entrance,
     metrics: Option<Arc<Metrics>>,
-) -> Arc<Doors> {
-    let kube = KubeSettings { entrance: entrance.clone() };
+) -> Arc<RestDoor> {
     let settings = RestSettings {
         entrance,
         require_status_precondition: config.require_status_precondition,
         metrics,
     };
-    let kube = KubeDoor::new(Arc::clone(engine), kube);
-    let rest = RestDoor::new(Arc::clone(engine), bus, settings);
-    Arc::new(Doors::new(rest).with(KubeDoor::SEGMENTS, kube))
+    RestDoor::new(Arc::clone(engine), Arc::clone(bus), settings)
+}
+
+fn graphql(config: &GraphqlConfig, engine: &Arc<Engine>, entrance: &Entrance) -> Arc<GraphqlDoor> {
+    let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let limits = OperationLimits {
+        tokens_max: count(config.graphql_tokens_max),
+        depth_max: count(config.graphql_depth_max),
+        aliases_max: count(config.graphql_aliases_max),
+        root_fields_max: count(config.graphql_root_fields_max),
+        directives_max: count(config.graphql_directives_max),
+        cost_max: config.graphql_cost_max.into(),
+        page_max: config.graphql_page_max.into(),
+        bulk_items_max: count(config.graphql_bulk_max),
+    };
+    let body_bytes_max = config.graphql_body_bytes_max;
+    let entrance = Entrance { body_bytes_max, ..entrance.clone() };
+    let request_timeout = config.graphql_timeout;
+    GraphqlDoor::new(Arc::clone(engine), GraphqlSettings { entrance, limits, request_timeout })
 }
 
 fn data_in_words(config: &ServeConfig) -> String {

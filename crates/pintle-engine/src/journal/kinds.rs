@@ -80,5 +80,5 @@ async fn removed_later(
 /// Objects of a kind that is gone are told as they were stored.
 fn read(object: &Object) -> Option<Served> {
     let definition = Definition::from_crd(&object.key.name.name, &object.body.to_map()).ok()?;
-    Some(Served::new(Arc::new(definition), Revision::ZERO, true))
+    Some(Served::new(Arc::new(definition), Revision::ZERO, Revision::ZERO, true))
 }

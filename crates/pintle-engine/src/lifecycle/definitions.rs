@@ -21,9 +21,24 @@ pub(crate) struct Definitions {
     state: Mutex<State>,
 }
 
+/// What a door has found out about a kind, for the status of its definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Whether the condition holds.
+    pub holds: bool,
+    /// Why, for programs.
+    pub reason: &'static str,
+    /// Why, for people.
+    pub message: String,
+}
+
+type Reports = BTreeMap<&'static str, Report>;
+
 #[derive(Debug, Default)]
 struct State {
     by_name: BTreeMap<Arc<str>, Compiled>,
+    /// What doors said about definitions that exist.
+    reports: BTreeMap<Arc<str>, Reports>,
     /// The verdicts on their names, as they are served.
     verdicts: BTreeMap<Arc<str>, Names>,
     /// Those that were put since they were last served.
@@ -48,7 +63,9 @@ impl Definitions {
     }
 
     pub(crate) fn remove(&self, name: &str) {
-        self.lock().by_name.remove(name);
+        let mut state = self.lock();
+        state.by_name.remove(name);
+        state.reports.remove(name);
     }
 
     /// Takes in that exactly these definitions exist.
@@ -77,7 +94,8 @@ impl Definitions {
             let Some(compiled) = state.by_name.get(name) else { continue };
             if let (Ok(definition), Names::Accepted { .. }) = (&compiled.definition, names) {
                 let definition = Arc::clone(definition);
-                catalog.insert(Served::new(definition, compiled.since, compiled.terminating));
+                let Compiled { created, since, terminating, .. } = *compiled;
+                catalog.insert(Served::new(definition, created, since, terminating));
             }
         }
         shared.serve(catalog);
@@ -94,10 +112,29 @@ impl Definitions {
         news
     }
 
+    /// Takes in what a door says of a kind. Gives back the definition, if that is news.
+    pub(crate) fn report(
+        &self,
+        kind: &GroupResource,
+        condition: &'static str,
+        report: Report,
+    ) -> Option<ObjectKey> {
+        let mut state = self.lock();
+        let (name, compiled) = state.by_name.get_key_value(kind.as_str())?;
+        let (name, key) = (Arc::clone(name), compiled.key.clone());
+        let reports = state.reports.entry(name).or_default();
+        if reports.get(condition) == Some(&report) {
+            return None;
+        }
+        reports.insert(condition, report);
+        Some(key)
+    }
+
     /// What became of one definition.
-    fn judge(&self, name: &str) -> Option<(Compiled, Names)> {
+    fn judge(&self, name: &str) -> Option<(Compiled, Names, Reports)> {
         let state = self.lock();
-        Some((state.by_name.get(name)?.clone(), state.verdicts.get(name)?.clone()))
+        let reports = state.reports.get(name).cloned().unwrap_or_default();
+        Some((state.by_name.get(name)?.clone(), state.verdicts.get(name)?.clone(), reports))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -260,10 +297,10 @@ fn compile(object: &Object) -> Result<Arc<Definition>, String> {
 /// Writes what became of a definition, and cleans up after one that is deleted.
 pub(super) async fn look_after(hands: &Hands, key: &ObjectKey) -> Result<(), Refusal> {
     let Some(object) = hands.peek(key) else { return Ok(()) };
-    let Some((compiled, names)) = hands.work.definitions.judge(&key.name.name) else {
+    let Some((compiled, names, reports)) = hands.work.definitions.judge(&key.name.name) else {
         return Ok(());
     };
-    let status = status(&object, &compiled, &names, hands);
+    let status = status(&object, &compiled, &names, &reports, hands);
     hands.write_status(key, status).await?;
     let finalizer = pintle_rules::cleanup_finalizer(&key.resource).unwrap_or_default();
     let cleans_up = object.metadata.finalizers.iter().any(|name| name == finalizer);
@@ -279,7 +316,13 @@ pub(super) async fn look_after(hands: &Hands, key: &ObjectKey) -> Result<(), Ref
 }
 
 /// The status of a definition, as Kubernetes words it.
-fn status(object: &Object, compiled: &Compiled, names: &Names, hands: &Hands) -> Value {
+fn status(
+    object: &Object,
+    compiled: &Compiled,
+    names: &Names,
+    reports: &Reports,
+    hands: &Hands,
+) -> Value {
     let (accepted, why, message) = match (&compiled.definition, names) {
         (Err(faults), _) => ("False", "InvalidDefinition", faults.as_str()),
         (Ok(_), Names::Taken(what)) => ("False", "NamesConflict", what.as_str()),
@@ -309,8 +352,9 @@ fn status(object: &Object, compiled: &Compiled, names: &Names, hands: &Hands) ->
     }
     let stored = object.status.as_ref().map(Json::to_value).unwrap_or_default();
     let now = hands.now().seconds();
-    let conditions: Vec<Value> =
+    let mut conditions: Vec<Value> =
         conditions.into_iter().map(|(kind, found)| condition(&stored, kind, found, &now)).collect();
+    conditions.extend(other_conditions(&stored, reports, &now));
     let body = object.body.to_map();
     let names = body.get("spec").and_then(|spec| spec.get("names")).cloned();
     json!({
@@ -318,6 +362,27 @@ fn status(object: &Object, compiled: &Compiled, names: &Names, hands: &Hands) ->
         "conditions": conditions,
         "storedVersions": stored_versions(&stored, &body),
     })
+}
+
+/// The conditions that are not about names and lives: what doors report, and what others have
+/// written.
+fn other_conditions(stored: &Value, reports: &Reports, now: &str) -> Vec<Value> {
+    const OWN: [&str; 5] =
+        ["NamesAccepted", "Established", "ShortNameUnique", APPROVAL, "Terminating"];
+    let list = stored.get("conditions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let kind_of = |entry: &Value| entry.get("type").and_then(Value::as_str).map(str::to_owned);
+    let is_other = |entry: &&Value| {
+        kind_of(entry).is_some_and(|kind| !OWN.contains(&&*kind) && !reports.contains_key(&*kind))
+    };
+    let told = reports.iter().filter(|(kind, report)| {
+        // That all is well goes without saying, unless the opposite was said.
+        !report.holds || list.iter().any(|entry| kind_of(entry).as_deref() == Some(**kind))
+    });
+    let told = told.map(|(kind, report)| {
+        let status = if report.holds { "True" } else { "False" };
+        condition(stored, kind, (status, report.reason, &report.message), now)
+    });
+    told.chain(list.iter().filter(is_other).cloned()).collect()
 }
 
 fn condition(

@@ -15,4 +15,5 @@ mod rights;
 mod watch_properties;
 mod watches;
 mod world;
+mod write_all;
 mod writes;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pintle_authz::{MASTERS, Policy, User};
 use pintle_engine::{
-    AccessMode, Catalog, Clock, Engine, Entropy, Get, Hook, Limits, List, Refusal, RuleSource,
-    Selection, Served, Setup, Start, Watch, WatchEvent, Watcher, Write, Written,
+    AccessMode, Catalog, Clock, Engine, Entropy, Get, Hook, Limits, List, NoneWritten, Refusal,
+    RuleSource, Selection, Served, Setup, Start, Watch, WatchEvent, Watcher, Write, Written,
 };
 use pintle_model::{
     FieldSelector, GroupResource, LabelSelector, Manner, Object, ObjectKey, Revision, Timestamp,
@@ -165,12 +165,20 @@ impl World {
         key: &ObjectKey,
         want: Want,
     ) -> Result<Written, Refusal> {
-        let Want { lane, edit, precondition, dry_run } = want;
-        let intent =
-            Intent { lane, edit, precondition, conduct: CONDUCT, manager: "tests".to_owned() };
-        let version = Arc::clone(served.default_version());
-        let write = Write { served, version, key: key.clone(), intent, dry_run };
+        let write = want.into_write(served, key);
         self.engine.write(self.engine.rules().grant(user, write)?).await
+    }
+
+    /// Several writes as one.
+    pub(crate) async fn write_all(
+        &self,
+        wants: impl IntoIterator<Item = (&str, Want)>,
+    ) -> Result<Vec<Written>, NoneWritten> {
+        let grants = wants.into_iter().map(|(name, want)| {
+            let write = want.into_write(self.served(&devices()), &device(name));
+            self.engine.rules().grant(&master(), write).unwrap()
+        });
+        self.engine.write_all(grants.collect()).await
     }
 
     /// A write that is accepted.
@@ -264,6 +272,14 @@ pub(crate) struct Want {
 impl Want {
     fn new(lane: Lane, edit: Edit) -> Self {
         Self { lane, edit, precondition: Precondition::default(), dry_run: false }
+    }
+
+    fn into_write(self, served: Arc<Served>, key: &ObjectKey) -> Write {
+        let Self { lane, edit, precondition, dry_run } = self;
+        let intent =
+            Intent { lane, edit, precondition, conduct: CONDUCT, manager: "tests".to_owned() };
+        let version = Arc::clone(served.default_version());
+        Write { served, version, key: key.clone(), intent, dry_run }
     }
 
     /// A patch of the object.

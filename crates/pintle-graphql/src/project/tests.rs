@@ -23,7 +23,7 @@ fn published() -> Published {
     let body = document.as_object().unwrap();
     let definition = Arc::new(Definition::from_crd("devices.infra.example.io", body).unwrap());
     let version = Arc::clone(definition.storage_version());
-    Published::of(&[(definition, version)])
+    Published::of(&[(definition, version)], &mut crate::schema::Parts::default())
 }
 
 fn device(status: &Value) -> Arc<Object> {
@@ -80,7 +80,7 @@ fn answered(
     let mut writer = Writer::new(&variables);
     let written = writer.fields(&plan.root, None, |it, field, path| {
         coerce::arguments(published, field, &variables).unwrap();
-        it.value(data, &field.shape, Some(field), path)
+        it.value(data, &field.shape, path)
     });
     let text = if written.is_ok() { writer.out } else { "null".to_owned() };
     let errors = writer.errors.iter().map(|it| Value::Array(it.path.clone()).to_string());

@@ -8,7 +8,7 @@ use pintle_schema::{Definition, Version};
 use serde_json::{Map, Value};
 
 use super::names::{camel, capitalized, sanitized};
-use super::shapes::{Registry, Shapes, Use, description, has_shared_conditions, is_required};
+use super::shapes::{Registry, Shapes, Use, description, is_required};
 
 /// What of an object is not body.
 const NOT_IN_BODY: [&str; 4] = ["apiVersion", "kind", "metadata", "status"];
@@ -324,6 +324,10 @@ impl KindTypes {
         let scope = "  conflictScope: ConflictScope = OBJECT\n  fieldManager: String\n";
         let payload = format!("{name}StatusPayload");
         self.payload(shapes, &payload, false, &mut text.types);
+        // A free-form status has free-form conditions.
+        let item = status.pointer("/properties/conditions/items").filter(|_| whole != "JSON");
+        let inner = format!("{name}StatusConditions");
+        let conditions = item.map(|item| shapes.reference(item, &inner, 1, Use::Input));
         let mut write = |verb: &str, what: &str, doc: &str, fields: &str| {
             let input = format!("{}{name}{what}Input", capitalized(verb));
             shapes.claim(&input);
@@ -339,7 +343,7 @@ impl KindTypes {
                    type.";
         write("patch", "Status", doc, &format!("{addressed}  status: {partial}!\n{scope}{tail}"));
         if self.has_conditions {
-            let conditions = self.condition_input(&whole, has_shared_conditions(&status));
+            let conditions = conditions.as_deref().unwrap_or("JSON");
             let fields = format!(
                 "{addressed}  \"The generation that the conditions were found with, for those that \
                  name none.\"\n  observedGeneration: Long\n  conditions: [{conditions}!]!\n  \"Types \
@@ -352,16 +356,6 @@ impl KindTypes {
             write("apply", "Conditions", doc, &fields);
         }
         self.bulk(shapes, &payload, text);
-    }
-
-    /// The input type of one condition: the shared one, the kind's own, or none.
-    fn condition_input(&self, status: &str, shared: bool) -> String {
-        match (status, shared) {
-            // A free-form status has free-form conditions.
-            ("JSON", _) => "JSON".to_owned(),
-            (_, true) => "ConditionInput".to_owned(),
-            (_, false) => format!("{}StatusConditionsInput", self.type_name),
-        }
     }
 
     fn bulk(&self, shapes: &mut Shapes<'_>, payload: &str, text: &mut KindText) {

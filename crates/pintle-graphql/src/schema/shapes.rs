@@ -55,13 +55,17 @@ pub(crate) struct Shapes<'a> {
     taken: &'a mut HashSet<String>,
     /// Those that this kind has taken: among its own types one gives way to another.
     own: HashSet<String>,
+    /// Types of objects that are written already, by what they say: one stands for all that say the
+    /// same.
+    written: HashMap<String, String>,
     /// The first name that was wanted twice.
     pub(crate) collision: Option<String>,
 }
 
 impl<'a> Shapes<'a> {
     pub(crate) fn new(registry: &'a mut Registry, taken: &'a mut HashSet<String>) -> Self {
-        Self { sdl: String::new(), registry, taken, own: HashSet::new(), collision: None }
+        let (own, written) = (HashSet::new(), HashMap::new());
+        Self { sdl: String::new(), registry, taken, own, written, collision: None }
     }
 
     /// Takes a name that begins so; it differs only where two types of this kind want the same.
@@ -142,12 +146,15 @@ impl<'a> Shapes<'a> {
             return "ConditionStatus".to_owned();
         }
         let leaf = Leaf::Enum(texts.iter().map(|text| ((*text).into(), (*text).into())).collect());
-        if self.own.contains(name) && self.registry.enums.get(name) == Some(&leaf) {
-            return name.to_owned();
+        let texts = texts.join("\n  ");
+        let said = format!("enum {texts}");
+        if let Some(same) = self.written.get(&said) {
+            return same.clone();
         }
         let name = &*self.claim_some(name);
         self.registry.enums.insert(name.into(), leaf);
-        let _infallible = writeln!(self.sdl, "\nenum {name} {{\n  {}\n}}", texts.join("\n  "));
+        let _infallible = writeln!(self.sdl, "\nenum {name} {{\n  {texts}\n}}");
+        self.written.insert(said, name.to_owned());
         name.to_owned()
     }
 
@@ -187,20 +194,26 @@ impl<'a> Shapes<'a> {
                 return None;
             }
         }
-        let type_name = self.claim_some(&format!("{name}{}", use_.suffix()));
         let keyword = if use_ == Use::Output { "type" } else { "input" };
-        let mut text = String::new();
-        description(&mut text, schema, "");
-        let _infallible = writeln!(text, "{keyword} {type_name} {{");
+        let mut body = String::new();
         let mut keys = HashMap::new();
         for (field, property) in &names {
             let schema_of = properties.get(*property).unwrap_or(&Value::Null);
-            self.field(&mut text, schema, field, property, schema_of, name, depth, use_);
+            self.field(&mut body, schema, field, property, schema_of, name, depth, use_);
             keys.insert(Box::from(&**field), Value::from(property.as_str()).to_string().into());
         }
-        text.push_str("}\n");
+        let said = format!("{keyword} {body}{names:?}");
+        // The outermost ones keep their names, whatever becomes of the kind.
+        if depth > 0
+            && let Some(same) = self.written.get(&said)
+        {
+            return Some(same.clone());
+        }
+        let type_name = self.claim_some(&format!("{name}{}", use_.suffix()));
+        self.written.insert(said, type_name.clone());
         self.sdl.push('\n');
-        self.sdl.push_str(&text);
+        describe(&mut self.sdl, schema, "", use_);
+        let _infallible = write!(self.sdl, "{keyword} {type_name} {{\n{body}}}\n");
         self.registry.keys.insert(type_name.as_str().into(), keys);
         Some(type_name)
     }
@@ -223,7 +236,7 @@ impl<'a> Shapes<'a> {
             && is_required(parent, property)
             && !has_default(schema)
             && !is_nullable(schema);
-        description(text, schema, "  ");
+        describe(text, schema, "  ", use_);
         // Conditions can be asked for by their types.
         let filter = use_ == Use::Output && property == "conditions" && is_condition_list(schema);
         let arguments = if filter { "(type: [String!])" } else { "" };
@@ -232,10 +245,28 @@ impl<'a> Shapes<'a> {
     }
 }
 
-/// Appends the description of a schema as a block string.
+/// Appends what a schema says of itself: with results all of it, with inputs the first sentence.
+/// Patches have the fields of inputs, and say nothing again.
+fn describe(out: &mut String, schema: &Value, indent: &str, use_: Use) {
+    match use_ {
+        Use::Output => description(out, schema, indent),
+        Use::Input => {
+            let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+            let sentence = text.split_inclusive(['.', '\n']).next().unwrap_or_default();
+            write_description(out, sentence.trim(), indent);
+        }
+        Use::Patch => {}
+    }
+}
+
+/// Appends the description of a schema.
 pub(crate) fn description(out: &mut String, schema: &Value, indent: &str) {
-    let Some(text) = schema.get("description").and_then(Value::as_str) else { return };
-    let text: String = text.trim().chars().take(DESCRIPTION_CHARS_MAX).collect();
+    let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    write_description(out, text.trim(), indent);
+}
+
+fn write_description(out: &mut String, text: &str, indent: &str) {
+    let text: String = text.chars().take(DESCRIPTION_CHARS_MAX).collect();
     // Control characters are no GraphQL source text, whatever they are in JSON.
     let keep = |c: char| c == '\n' || c == '\t' || !c.is_control();
     let text: String = text.chars().filter(|c| keep(*c)).collect();
@@ -269,12 +300,6 @@ fn is_condition_list(schema: &Value) -> bool {
     properties.is_some_and(|properties| {
         ["type", "status"].iter().all(|name| properties.get(*name).is_some_and(is_plain_string))
     })
-}
-
-/// Whether the conditions of a status are the shared type.
-pub(crate) fn has_shared_conditions(status: &Value) -> bool {
-    let properties = status.pointer("/properties/conditions/items/properties");
-    properties.and_then(Value::as_object).is_some_and(is_condition)
 }
 
 /// Whether an object is exactly a condition as Kubernetes has it, so that the shared type can stand

@@ -71,6 +71,11 @@ impl Phase {
 }
 
 impl Details {
+    /// Of one of several things that the request does.
+    pub(super) fn without_steps(&self) -> Self {
+        Self { steps: Vec::new(), ..self.clone() }
+    }
+
     pub(super) fn of(parts: &Parts) -> Self {
         let short = |value: &&HeaderValue| value.len() <= TEXT_BYTES_MAX;
         let header = |name| parts.headers.get(name).filter(short).cloned();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::Stream;
 use http::request::Parts;
-use http::{HeaderName, Response};
+use http::{HeaderName, Response, StatusCode};
 
 use super::{Details, Exchange, Observers, Pass, Phase, RequestId};
 use crate::{Answer, Body};
@@ -50,6 +50,27 @@ impl Recording {
             timed,
             state: Mutex::new(State { exchange, gated: false, told: false }),
         })
+    }
+
+    /// Begins the record of one of several things that a request does, which is told of by itself:
+    /// under the name of the request, and with what is known of its caller.
+    pub fn part(&self) -> Arc<Self> {
+        Arc::new(Self {
+            id: self.id.clone(),
+            observers: self.observers.clone(),
+            timed: self.timed,
+            state: Mutex::new(State {
+                exchange: self.state().exchange.part(),
+                gated: false,
+                told: false,
+            }),
+        })
+    }
+
+    /// A part is over, and went as an answer with this status would have.
+    pub fn done(self: Arc<Self>, status: StatusCode) {
+        self.note(|exchange| exchange.answered(status));
+        self.tell();
     }
 
     /// The name of the request.
@@ -198,7 +219,7 @@ impl Stream for Observed {
 #[cfg(test)]
 mod tests {
     use futures_util::{FutureExt as _, StreamExt as _, stream};
-    use http::{Request, StatusCode};
+    use http::Request;
 
     use super::*;
     use crate::{Gate, Observer, Outcome, Reason};
@@ -274,6 +295,21 @@ mod tests {
         assert!(notebook.lines().is_empty());
         drop(pieces);
         assert_eq!(notebook.lines(), ["ended 200 shown 3B 2e admitted=false"]);
+    }
+
+    #[test]
+    fn a_part_is_told_of_by_itself() {
+        let (notebook, observers) = notebook();
+        let recording = begin(&observers);
+        let part = recording.part();
+        assert_eq!(part.id(), recording.id());
+        part.note(|exchange| exchange.outcome = Outcome::Changed);
+        part.done(StatusCode::OK);
+        assert_eq!(notebook.lines(), ["answered 200 changed 0B 0e admitted=false"]);
+        drop(recording.part());
+        assert_eq!(notebook.lines(), ["answered 0 abandoned 0B 0e admitted=false"]);
+        drop(recording.answered(Response::new(Body::empty())));
+        assert_eq!(notebook.lines(), ["answered 200 shown 0B 0e admitted=false"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    AuditConfig, AuthorizationChoice, EventConfig, JwtConfig, LogFormat, NatsConfig,
+    AuditConfig, AuthorizationChoice, EventConfig, GraphqlConfig, JwtConfig, LogFormat, NatsConfig,
     OperationConfig, StoreChoice, TlsConfig, UrlText, WebhookConfig,
 };
 
@@ -39,6 +39,7 @@ fn what_is_left_out_has_a_default() {
         history_age: Duration::from_mins(5),
         history_bytes_max: 1024 * 1024 * 1024,
         body_bytes_max: 16 * 1024 * 1024,
+        graphql: GraphqlConfig::default(),
         events: EventConfig {
             event_type_prefix: "pintle".to_owned(),
             condition_event_prefix: None,
@@ -135,6 +136,7 @@ fn every_option_is_read() {
         history_age: Duration::from_hours(1),
         history_bytes_max: 2_000_000,
         body_bytes_max: 1024 * 1024,
+        graphql: GraphqlConfig::default(),
         events: events(),
         webhooks: webhooks(),
         nats: NatsConfig { nats: Some("n".into()) },

@@ -110,6 +110,7 @@ fn every_setting_can_stand_in_the_file() {
         history_age: Duration::from_mins(10),
         history_bytes_max: 1_000_000,
         body_bytes_max: 2048,
+        graphql: GraphqlConfig::default(),
         events: EventConfig {
             event_type_prefix: "a".to_owned(),
             condition_event_prefix: Some("b".to_owned()),
