@@ -34,7 +34,14 @@ const CORE_KINDS: [CoreKind; 12] = [
     CoreKind {
         document: include_str!("core_kinds/custom_resource_definition.json"),
         name_rule: NameRule::Subdomain,
-        habits: Habits { unconditional_updates: false, ..USUAL },
+        habits: Habits {
+            // What the server finds out of the names comes a moment later.
+            first_status: Some(
+                r#"{"acceptedNames":{"kind":"","plural":""},"conditions":[],"storedVersions":[]}"#,
+            ),
+            unconditional_updates: false,
+            ..USUAL
+        },
     },
     CoreKind {
         document: include_str!("core_kinds/namespace.json"),

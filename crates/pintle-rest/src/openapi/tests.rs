@@ -151,7 +151,7 @@ fn names_are_told_apart() {
         // A shared schema, or a kind? A page, or a kind?
         (
             vec![things("a.io", "Failure", "failures"), things("a.io", "Event", "events")],
-            &[("/failures/{id}", "getFailure_a_io"), ("/events.a.io/{id}", "getEvent")],
+            &[("/failures/{id}", "getFailure_a_io"), ("/events.a.io/{id}", "getEvent_a_io")],
         ),
         (
             vec![things("a.io", "Namespace", "namespaces")],
