@@ -85,7 +85,10 @@ impl Face {
             return Ok(());
         }
         let body = document.body.as_ref().map(|body| shown_body(self.fields, body.clone()));
-        let faults = self.version.validate_body(&body.unwrap_or_default());
+        let mut body = body.unwrap_or_default();
+        // As a write does with the stored form: Go clients send null for a time that was never set.
+        self.version.normalize_body(&mut body);
+        let faults = self.version.validate_body(&body);
         if faults.is_empty() {
             return Ok(());
         }

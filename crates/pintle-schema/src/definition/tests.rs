@@ -266,6 +266,8 @@ fn a_status_that_no_schema_knows_goes() {
         assert_eq!(plain(schema).normalize_status(&mut status), dropped);
         assert_eq!(status, expected);
     }
+    let nothing: &[String] = &[];
+    assert_eq!(plain(json!({"type": "object"})).normalize_status(&mut json!(null)), nothing);
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Version {
         let path = FieldPath::ROOT.field("status");
         match self.schema.property("status") {
             Some(schema) => schema.normalize(path, status),
-            None if self.schema.preserves_unknown() => Vec::new(),
+            None if self.schema.preserves_unknown() || status.is_null() => Vec::new(),
             None => {
                 *status = Value::Null;
                 vec![path.to_string()]

@@ -161,6 +161,29 @@ async fn what_one_door_writes_another_one_shows() {
     assert_eq!(server.get(&format!("/configmaps/{uid}")).await.expect(200).json(), shown);
 }
 
+/// Go clients send a time that was never set as null, and leave nothing out of a PUT.
+#[tokio::test]
+async fn what_go_clients_send_is_taken_without_a_word() {
+    let server = Server::devices().await;
+    let event = json!({
+        "metadata": {"name": "e", "namespace": "default"},
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+        "reportingController": "interop", "reportingInstance": "one",
+        "action": "Report", "reason": "Reached", "note": "it answers", "type": "Normal",
+        "regarding": {"kind": "Device", "name": "dev-123", "namespace": "default"},
+        "deprecatedSource": {}, "deprecatedFirstTimestamp": null, "deprecatedLastTimestamp": null,
+    });
+    let events = "/apis/events.k8s.io/v1/namespaces/default/events";
+    send(&server, ("POST", events), JSON, &event).await.expect(201);
+
+    let config = json!({"metadata": {"name": "c"}, "data": {"a": "1"}});
+    let mut config = send(&server, ("POST", CONFIGS), JSON, &config).await.expect(201).json();
+    config["data"]["a"] = "2".into();
+    let path = format!("{CONFIGS}/c");
+    let put = send(&server, ("PUT", &path), JSON, &config).await.expect(200);
+    assert_eq!(put.headers.get("warning"), None);
+}
+
 #[tokio::test]
 async fn a_watch_tells_objects_as_this_door_shows_them() {
     let server = Server::devices().await;
