@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, value_parser};
 
+use crate::collection::{Collection, Door};
 use crate::target::Target;
 
 /// Loads a Pintle server on this machine and says how fast it answers.
@@ -109,6 +110,10 @@ pub(crate) struct ObjectArgs {
     /// The resource, which must take the bodies of examples/devices
     #[arg(long = "kind", default_value = "devices", value_parser = plural)]
     pub(crate) plural: String,
+    /// The door that the objects are reached through; the Kubernetes door has those of
+    /// examples/devices in the namespace `default`
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) door: Door,
     /// How many objects there are at least; ten for each connection are always made
     #[arg(long, default_value_t = 0, value_parser = value_parser!(u32).range(0..=1_000_000))]
     pub(crate) objects: u32,
@@ -118,6 +123,13 @@ pub(crate) struct ObjectArgs {
     /// How large the body of a status PUT is
     #[arg(long, default_value_t = 370, value_parser = value_parser!(u32).range(330..=262_144))]
     pub(crate) status_bytes: u32,
+}
+
+impl ObjectArgs {
+    /// The objects, through their door.
+    pub(crate) fn collection(&self) -> Collection {
+        Collection::new(self.door, &self.plural)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::args::{
     CeilingArgs, Command, FanOutArgs, LoadArgs, ObjectArgs, PaceArgs, StoreArgs, WatchArgs,
 };
+use crate::collection::Collection;
 use crate::constant;
 use crate::error::Result;
 use crate::instructions;
@@ -83,7 +84,7 @@ async fn ceiling(args: &CeilingArgs) -> Result<()> {
         let load = Load {
             name,
             subject: &subject,
-            plural: "devices",
+            collection: &Collection::rest("devices"),
             operation,
             objects: &objects,
             pace: args.pace.pace(),
@@ -130,10 +131,10 @@ async fn load_objects(
     operation: Operation,
     objects: &[Created],
 ) -> Result<Vec<Row>> {
-    let plural = &args.objects.plural;
-    probe(subject, plural, objects, size(args.objects.status_bytes)).await?;
+    let collection = &args.objects.collection();
+    probe(subject, collection, objects, size(args.objects.status_bytes)).await?;
     let pace = args.pace.pace();
-    let load = Load { name: operation.name(), subject, plural, operation, objects, pace };
+    let load = Load { name: operation.name(), subject, collection, operation, objects, pace };
     let mut rows = Vec::new();
     measure_each(&load, &args.pace.connections, &mut rows).await?;
     Ok(rows)
@@ -158,11 +159,11 @@ async fn watch_objects(
     put: Operation,
     objects: &[Created],
 ) -> Result<Delivered> {
-    let plural = &args.objects.plural;
-    probe(subject, plural, objects, size(args.objects.status_bytes)).await?;
+    let collection = &args.objects.collection();
+    probe(subject, collection, objects, size(args.objects.status_bytes)).await?;
     let writers = usize::from(args.fan_out.writers);
-    let requests = per_connection(subject, plural, put, objects, writers)?;
-    watch::measure(subject, plural, args.fan_out.fan_out(args.seconds), requests).await
+    let requests = per_connection(subject, collection, put, objects, writers)?;
+    watch::measure(subject, collection, args.fan_out.fan_out(args.seconds), requests).await
 }
 
 /// Creates the objects that are asked for, at least `count`, and one more to [`probe`] with. What
@@ -179,7 +180,7 @@ async fn create(
     };
     let object_bytes = size(args.object_bytes.saturating_sub(status_bytes));
     let count = count.max(size(args.objects)) + 1;
-    objects::create(subject, &args.plural, count, object_bytes).await
+    objects::create(subject, &args.collection(), count, object_bytes).await
 }
 
 fn finish(rows: &[Row]) -> Result<()> {

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 
 use crate::endpoint::{Endpoint, Stream};
 use crate::error::{BenchError, Result};
+use crate::operation::Requests;
 
 /// What every request here carries.
 pub(crate) type Body = Full<Bytes>;
@@ -91,6 +92,20 @@ pub(crate) async fn exchange_once(
 ) -> Result<Answer> {
     let (mut sender, transport) = open(endpoint).await?;
     drive(transport, async move { exchange(&mut sender, request, doing).await }).await
+}
+
+/// Reads the body of an answer to its end, and shows it to `requests` if they want to see it; how
+/// many bytes it had.
+pub(crate) async fn finish(
+    body: Incoming,
+    requests: &mut Requests,
+) -> std::result::Result<u64, hyper::Error> {
+    if !requests.reads_answers() {
+        return drain(body).await;
+    }
+    let body = body.collect().await?.to_bytes();
+    requests.told(&body);
+    Ok(body.len() as u64)
 }
 
 /// Reads a body to its end, keeping nothing; how many bytes it had.

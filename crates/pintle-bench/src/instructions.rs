@@ -13,6 +13,7 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 
 use crate::args::InstructionsArgs;
+use crate::collection::Collection;
 use crate::connection;
 use crate::error::{BenchError, Result};
 use crate::objects;
@@ -22,7 +23,7 @@ use crate::report::{self as text, Table};
 use crate::server::{Server, Subject};
 use crate::session;
 
-const PLURAL: &str = "devices";
+static DEVICES: Collection = Collection::rest("devices");
 const OBJECT_BYTES: usize = 1_430;
 const STATUS_BYTES: usize = 370;
 /// Before the count begins, each connection sends so many.
@@ -72,8 +73,8 @@ async fn count(args: &InstructionsArgs, operation: Operation) -> Result<Counts> 
     let subject = server.subject();
     let connections = usize::from(args.connections);
     let count = connections * OBJECTS_PER_CONNECTION;
-    let objects = objects::create(&subject, PLURAL, count, OBJECT_BYTES).await?;
-    let requests = || per_connection(&subject, PLURAL, operation, &objects, connections);
+    let objects = objects::create(&subject, &DEVICES, count, OBJECT_BYTES).await?;
+    let requests = || per_connection(&subject, &DEVICES, operation, &objects, connections);
     send(&subject, requests()?, WARMUP).await?;
     tell(&subject, "zero").await?;
     send(&subject, requests()?, args.requests).await?;

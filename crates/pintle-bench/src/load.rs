@@ -224,7 +224,7 @@ async fn closed_loop(
         let response = sender.send_request(requests.next()).await?;
         let status = response.status();
         requests.answered(response.headers());
-        let bytes = connection::drain(response.into_body()).await?;
+        let bytes = connection::finish(response.into_body(), requests).await?;
         if status.is_success() {
             tally.succeeded(window, started, bytes);
         } else {

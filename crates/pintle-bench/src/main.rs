@@ -1,4 +1,4 @@
-//! `pintle-bench`: load for Pintle servers (REST door), with what it is compared to run beside it.
+//! `pintle-bench`: load for Pintle servers, with what it is compared to run beside it.
 //!
 //! An absolute rate says more about the machine than about the server, so the suite prints ratios:
 //! the same generator against a plain hyper server that answers a constant ([`constant`]), the
@@ -6,12 +6,13 @@
 //! share the cores; what each of them costs is measured ([`usage`]) and printed beside every rate.
 //!
 //! The files from the bottom up: [`histogram`], [`target`], [`connection`] (one hyper connection),
-//! [`device`] (bodies), [`operation`] (requests), [`objects`] (creating and deleting), [`load`] (a
+//! [`device`] (bodies), [`collection`] (paths, for each door), [`operation`] (requests), [`objects`] (creating and deleting), [`load`] (a
 //! closed loop), [`watch`] (fan-out), [`store`] (the
 //! store alone), [`server`] (child processes), [`scenario`] (one
 //! measurement), [`suite`] (all of them).
 
 mod args;
+mod collection;
 mod commands;
 mod connection;
 mod constant;

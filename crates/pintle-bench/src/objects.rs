@@ -7,8 +7,8 @@ use http::{HeaderValue, Method, Request};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use crate::collection::Collection;
 use crate::connection::{self, Answer, Body};
-use crate::device;
 use crate::error::{BenchError, Result};
 use crate::operation::{json_request, request};
 use crate::output::progress;
@@ -22,7 +22,7 @@ const WORTH_SAYING: usize = 20_000;
 /// An object that was made here.
 #[derive(Debug, Clone)]
 pub(crate) struct Created {
-    /// `/devices/{uid}`.
+    /// `/devices/{uid}`, or what another door has there.
     pub(crate) path: String,
     /// Its version, as `If-Match` wants it.
     pub(crate) etag: HeaderValue,
@@ -31,31 +31,44 @@ pub(crate) struct Created {
 /// Creates `count` objects of about `object_bytes`, named after this moment.
 pub(crate) async fn create(
     subject: &Subject,
-    plural: &str,
+    collection: &Collection,
     count: usize,
     object_bytes: usize,
 ) -> Result<Vec<Created>> {
     if count >= WORTH_SAYING {
-        progress(format_args!("creating {count} {plural}"));
+        progress(format_args!("creating {count} {}", collection.plural()));
     }
-    let collection = format!("/{plural}");
+    let path = collection.path();
     let prefix = unique_prefix();
     let to_post = {
         let (subject, collection) = (subject.clone(), collection.clone());
+        let path = path.clone();
         move |index: usize| {
-            let body = device::create_body(&format!("{prefix}-{index}"), object_bytes);
-            json_request(&subject, Method::POST, &collection, body)
+            let body = collection.create_body(&format!("{prefix}-{index}"), object_bytes);
+            json_request(&subject, Method::POST, &path, body)
         }
     };
-    let answers = each(subject, count, "creating an object", Arc::new(to_post), |answer| {
-        identity(&answer.body).ok_or_else(|| {
-            let text = String::from_utf8_lossy(&answer.body);
-            BenchError::Answer(format!("the created object shows no uid and version: {text}"))
-        })
-    })
-    .await?;
-    let created = |(uid, etag)| Created { path: format!("{collection}/{uid}"), etag };
-    Ok(answers.into_iter().map(created).collect())
+    let answers = each(subject, count, "creating an object", Arc::new(to_post), Ok).await?;
+    answers.into_iter().map(|answer| created(collection, &answer)).collect()
+}
+
+/// The same objects, each with its version of the moment.
+pub(crate) async fn read_again(
+    subject: &Subject,
+    collection: &Collection,
+    objects: &[Created],
+) -> Result<Vec<Created>> {
+    let paths: Vec<_> = objects.iter().map(|object| object.path.clone()).collect();
+    let count = paths.len();
+    let to_get = {
+        let subject = subject.clone();
+        move |index: usize| {
+            let path = paths.get(index).expect("the index is below the count");
+            request(&subject, Method::GET, path)
+        }
+    };
+    let answers = each(subject, count, "reading an object", Arc::new(to_get), Ok).await?;
+    answers.into_iter().map(|answer| created(collection, &answer)).collect()
 }
 
 /// Deletes objects that were made here.
@@ -105,12 +118,20 @@ async fn each<T: Send + 'static>(
     Ok(results)
 }
 
-fn identity(body: &[u8]) -> Option<(String, HeaderValue)> {
+fn created(collection: &Collection, answer: &Answer) -> Result<Created> {
+    identity(collection, &answer.body).ok_or_else(|| {
+        let text = String::from_utf8_lossy(&answer.body);
+        BenchError::Answer(format!("the object shows no identity and version: {text}"))
+    })
+}
+
+fn identity(collection: &Collection, body: &[u8]) -> Option<Created> {
     let object: Value = serde_json::from_slice(body).ok()?;
     let metadata = object.get("metadata")?;
-    let uid = metadata.get("uid")?.as_str()?.to_owned();
+    let address = metadata.get(collection.address())?.as_str()?;
     let version = metadata.get("resourceVersion")?.as_str()?;
-    Some((uid, HeaderValue::from_str(&format!("\"{version}\"")).ok()?))
+    let etag = HeaderValue::from_str(&format!("\"{version}\"")).ok()?;
+    Some(Created { path: format!("{}/{address}", collection.path()), etag })
 }
 
 /// Two runs against one server never meet in a name.
@@ -126,14 +147,16 @@ mod tests {
     #[test]
     fn identity_is_uid_and_quoted_version() {
         let body = br#"{"metadata":{"uid":"device-1f","resourceVersion":"7"}}"#;
-        let (uid, etag) = identity(body).unwrap();
-        assert_eq!((uid.as_str(), etag), ("device-1f", HeaderValue::from_static("\"7\"")));
+        let created = identity(&Collection::rest("devices"), body).unwrap();
+        assert_eq!(created.path, "/devices/device-1f");
+        assert_eq!(created.etag, HeaderValue::from_static("\"7\""));
     }
 
     #[test]
     fn an_answer_without_either_is_none() {
         for body in ["", "[]", r#"{"metadata":{"uid":"a"}}"#, r#"{"metadata":{"uid":1}}"#] {
-            assert!(identity(body.as_bytes()).is_none(), "{body}");
+            let found = identity(&Collection::rest("devices"), body.as_bytes());
+            assert!(found.is_none(), "{body}");
         }
     }
 }

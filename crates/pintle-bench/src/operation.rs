@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, IF_MATCH, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, request};
 
+use crate::collection::{Collection, version_in, versioned};
 use crate::connection::Body;
 use crate::device::{self, Numbered};
 use crate::error::{BenchError, Result};
@@ -77,25 +78,25 @@ pub(crate) fn json_request(
 /// `GET` of a stream of changes after a version, as JSON lines.
 pub(crate) fn watch_request(
     subject: &Subject,
-    plural: &str,
+    collection: &Collection,
     version: &str,
 ) -> Result<Request<Body>> {
-    let path = format!("/{plural}?watch=true&resourceVersion={version}");
+    let path = format!("{}?watch=true&resourceVersion={version}", collection.path());
     let mut request = request(subject, Method::GET, &path)?;
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/x-ndjson"));
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(collection.watch_media_type()));
     Ok(request)
 }
 
 /// The requests of so many connections, each with objects of its own. There must be enough.
 pub(crate) fn per_connection(
     subject: &Subject,
-    plural: &str,
+    collection: &Collection,
     operation: Operation,
     objects: &[Created],
     connections: usize,
 ) -> Result<Vec<Requests>> {
     let own = objects.chunks_exact(OBJECTS_PER_CONNECTION).take(connections);
-    own.map(|objects| Requests::new(subject, plural, operation, objects)).collect()
+    own.map(|objects| Requests::new(subject, collection, operation, objects)).collect()
 }
 
 /// The requests of one connection, in rotation over its objects.
@@ -106,25 +107,29 @@ pub(crate) struct Requests {
     body: Option<Numbered>,
     sequence: u64,
     if_match: bool,
+    /// Whether bodies have the version that they were computed from.
+    versioned: bool,
 }
 
 #[derive(Debug)]
 struct Slot {
     head: request::Parts,
     etag: Option<HeaderValue>,
+    name: String,
 }
 
 impl Requests {
     /// The requests for `operation` on these objects, of which there must be at least one.
     pub(crate) fn new(
         subject: &Subject,
-        plural: &str,
+        collection: &Collection,
         operation: Operation,
         objects: &[Created],
     ) -> Result<Self> {
         let slot = |object: &Created| {
-            let (head, _) = head(subject, plural, operation, object)?.into_parts();
-            Ok(Slot { head, etag: Some(object.etag.clone()) })
+            let (head, _) = head(subject, collection, operation, object)?.into_parts();
+            let name = object.path.rsplit('/').next().unwrap_or_default().to_owned();
+            Ok(Slot { head, etag: Some(object.etag.clone()), name })
         };
         let body = match operation {
             Operation::StatusPut { status_bytes, .. } => Some(device::status_body(status_bytes)),
@@ -136,7 +141,10 @@ impl Requests {
             at: 0,
             body,
             sequence: first_sequence(),
-            if_match: matches!(operation, Operation::StatusPut { if_match: true, .. }),
+            if_match: matches!(operation, Operation::StatusPut { if_match: true, .. })
+                && !collection.puts_versions(),
+            versioned: matches!(operation, Operation::StatusPut { .. })
+                && collection.puts_versions(),
         })
     }
 
@@ -156,8 +164,28 @@ impl Requests {
         {
             head.headers.insert(IF_MATCH, etag.clone());
         }
-        let body = self.body.as_ref().map(|body| body.with(sequence)).unwrap_or_default();
+        let mut body = self.body.as_ref().map(|body| body.with(sequence)).unwrap_or_default();
+        if self.versioned {
+            let version = slot.etag.as_ref().and_then(|etag| etag.to_str().ok());
+            let version = version.unwrap_or_default().trim_matches('"');
+            body = versioned(&slot.name, version, &body);
+        }
         Request::from_parts(head, Body::new(body))
+    }
+
+    /// Whether the next request needs to know the body of the answer to the last one.
+    pub(crate) const fn reads_answers(&self) -> bool {
+        self.versioned
+    }
+
+    /// Takes note of the body that came back for the last request: the version for the next one.
+    pub(crate) fn told(&mut self, body: &[u8]) {
+        if self.versioned
+            && let Some(slot) = self.slots.get_mut(self.at)
+            && let Some(version) = version_in(body)
+        {
+            slot.etag = HeaderValue::from_str(&version).ok();
+        }
     }
 
     /// Takes note of what came back for the last request: the version for the next `If-Match`.
@@ -174,7 +202,7 @@ impl Requests {
 
 fn head(
     subject: &Subject,
-    plural: &str,
+    collection: &Collection,
     operation: Operation,
     object: &Created,
 ) -> Result<Request<Body>> {
@@ -189,7 +217,7 @@ fn head(
         }
         Operation::Get => request(subject, Method::GET, &object.path),
         Operation::List { limit } => {
-            request(subject, Method::GET, &format!("/{plural}?limit={limit}"))
+            request(subject, Method::GET, &format!("{}?limit={limit}", collection.path()))
         }
     }
 }
@@ -210,7 +238,7 @@ mod tests {
         let object =
             |path: &str| Created { path: path.to_owned(), etag: HeaderValue::from_static("\"1\"") };
         let objects = [object("/devices/a"), object("/devices/b")];
-        Requests::new(&subject, "devices", operation, &objects).unwrap()
+        Requests::new(&subject, &Collection::rest("devices"), operation, &objects).unwrap()
     }
 
     #[test]

@@ -12,6 +12,7 @@ use http::HeaderValue;
 use tempfile::TempDir;
 
 use crate::args::OverheadArgs;
+use crate::collection::Collection;
 use crate::error::{BenchError, Result};
 use crate::load::Measured;
 use crate::objects::{self, Created};
@@ -22,7 +23,7 @@ use crate::scenario::{Load, measure, probe, sound};
 use crate::server::{Server, Subject};
 use crate::session;
 
-const PLURAL: &str = "devices";
+static DEVICES: Collection = Collection::rest("devices");
 const OBJECT_BYTES: usize = 1_430;
 const STATUS_BYTES: usize = 370;
 /// Who writes, where somebody asks.
@@ -106,8 +107,8 @@ impl Candidate {
             subject.authorization = Some(token);
         }
         let count = usize::from(args.connections) * OBJECTS_PER_CONNECTION + 1;
-        let objects = objects::create(&subject, PLURAL, count, OBJECT_BYTES).await?;
-        probe(&subject, PLURAL, &objects, STATUS_BYTES).await?;
+        let objects = objects::create(&subject, &DEVICES, count, OBJECT_BYTES).await?;
+        probe(&subject, &DEVICES, &objects, STATUS_BYTES).await?;
         Ok(Self { setting, server, subject, objects, rounds: Vec::new(), _data: data })
     }
 
@@ -115,7 +116,7 @@ impl Candidate {
         let load = Load {
             name: self.setting.name,
             subject: &self.subject,
-            plural: PLURAL,
+            collection: &DEVICES,
             operation: Operation::StatusPut { if_match: false, status_bytes: STATUS_BYTES },
             objects: &self.objects,
             pace: crate::load::Pace { warmup: args.warmup, length: args.seconds },

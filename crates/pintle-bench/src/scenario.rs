@@ -6,10 +6,11 @@ use std::sync::Arc;
 use pintle_store::HistoryLimits;
 use pintle_store_sqlite::SqliteStore;
 
+use crate::collection::Collection;
 use crate::connection;
 use crate::error::{BenchError, Result};
 use crate::load::{self, Measured, Pace};
-use crate::objects::Created;
+use crate::objects::{self, Created};
 use crate::operation::{Operation, Requests, per_connection};
 use crate::output::progress;
 use crate::server::Subject;
@@ -22,7 +23,7 @@ pub(crate) struct Load<'a> {
     /// What reports call it.
     pub(crate) name: &'static str,
     pub(crate) subject: &'a Subject,
-    pub(crate) plural: &'a str,
+    pub(crate) collection: &'a Collection,
     pub(crate) operation: Operation,
     pub(crate) objects: &'a [Created],
     pub(crate) pace: Pace,
@@ -31,11 +32,17 @@ pub(crate) struct Load<'a> {
 /// Measures a load over so many connections.
 pub(crate) async fn measure(load: &Load<'_>, connections: u16) -> Result<Measured> {
     progress(format_args!("{}, connections: {connections}", load.name));
+    let newest;
+    let mut objects = load.objects;
+    if load.collection.puts_versions() {
+        newest = objects::read_again(load.subject, load.collection, objects).await?;
+        objects = &newest;
+    }
     let requests = per_connection(
         load.subject,
-        load.plural,
+        load.collection,
         load.operation,
-        load.objects,
+        objects,
         usize::from(connections),
     )?;
     load::measure(load.subject, load.pace, requests).await
@@ -59,13 +66,13 @@ pub(crate) async fn store_alone(
 /// our writes says why; how large its answer is.
 pub(crate) async fn probe(
     subject: &Subject,
-    plural: &str,
+    collection: &Collection,
     objects: &[Created],
     status_bytes: usize,
 ) -> Result<usize> {
     let last = objects.last().map(std::slice::from_ref).unwrap_or_default();
     let put = Operation::StatusPut { if_match: true, status_bytes };
-    let request = Requests::new(subject, plural, put, last)?.next();
+    let request = Requests::new(subject, collection, put, last)?.next();
     let doing = "writing a status";
     let answer = connection::exchange_once(&subject.target.endpoint, request, doing).await?;
     Ok(answer.expect_success(doing)?.body.len())

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::args::RunArgs;
+use crate::collection::Collection;
 use crate::commands::size;
 use crate::constant;
 use crate::error::Result;
@@ -27,7 +28,7 @@ use crate::usage::resident_bytes;
 use crate::watch::{self, Delivered};
 
 /// The resource of `examples/devices`.
-const PLURAL: &str = "devices";
+static DEVICES: Collection = Collection::rest("devices");
 /// An object with its status, about; the sizes of the measurements in the design notes.
 const SIZES: Sizes = Sizes { object_bytes: 1_800, status_bytes: 370 };
 /// An object without a status, where memory and start-up are measured.
@@ -85,8 +86,8 @@ async fn under_load(args: &RunArgs, at_rest: &mut Vec<AtRest>) -> Result<(Vec<Ro
     let connections = args.pace.connections_max().max(writers);
     let count = connections * OBJECTS_PER_CONNECTION + 1;
     let objects =
-        objects::create(&subject, PLURAL, count, SIZES.object_bytes - SIZES.status_bytes).await?;
-    let answer_bytes = probe(&subject, PLURAL, &objects, SIZES.status_bytes).await?;
+        objects::create(&subject, &DEVICES, count, SIZES.object_bytes - SIZES.status_bytes).await?;
+    let answer_bytes = probe(&subject, &DEVICES, &objects, SIZES.status_bytes).await?;
     let constant = Server::start(constant::command(answer_bytes)?).await?;
     let mut rows = Vec::new();
     for &connections in &args.pace.connections {
@@ -96,9 +97,9 @@ async fn under_load(args: &RunArgs, at_rest: &mut Vec<AtRest>) -> Result<(Vec<Ro
     at_rest.push(rest(&format!("{count} objects, after load"), None, &subject).await);
 
     let put = status_put();
-    let requests = per_connection(&subject, PLURAL, put, &objects, writers)?;
+    let requests = per_connection(&subject, &DEVICES, put, &objects, writers)?;
     let fan_out = args.fan_out.fan_out(watch_length(args));
-    let delivered = watch::measure(&subject, PLURAL, fan_out, requests).await?;
+    let delivered = watch::measure(&subject, &DEVICES, fan_out, requests).await?;
     server.stop().await?;
     Ok((rows, delivered))
 }
@@ -122,7 +123,7 @@ async fn row(
     let load = |name, subject, operation| Load {
         name,
         subject,
-        plural: PLURAL,
+        collection: &DEVICES,
         operation,
         objects,
         pace: args.pace.pace(),
@@ -141,7 +142,7 @@ async fn with_many_objects(args: &RunArgs, at_rest: &mut Vec<AtRest>) -> Result<
     let data = session::data_dir(&args.launch.work_dir)?;
     let server = session::start(&args.launch, data.path()).await?;
     let subject = server.subject();
-    objects::create(&subject, PLURAL, size(args.objects), STORED_OBJECT_BYTES).await?;
+    objects::create(&subject, &DEVICES, size(args.objects), STORED_OBJECT_BYTES).await?;
     let state = format!("{} objects", args.objects);
     at_rest.push(rest(&format!("{state}, just created"), None, &subject).await);
     server.stop().await?;

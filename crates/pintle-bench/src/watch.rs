@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use self::seen::Seen;
 use self::watcher::Watched;
+use crate::collection::Collection;
 use crate::connection;
 use crate::error::{BenchError, Result};
 use crate::histogram::Histogram;
@@ -117,16 +118,16 @@ impl Board {
 /// Opens the watches, writes over `writers` in turn, and waits until everything has arrived.
 pub(crate) async fn measure(
     subject: &Subject,
-    plural: &str,
+    collection: &Collection,
     fan_out: FanOut,
     writers: Vec<Requests>,
 ) -> Result<Delivered> {
     let writes = writes_of(fan_out)?;
-    let version = current_version(subject, plural).await?;
+    let version = current_version(subject, collection).await?;
     let board = Arc::new(Board::new(writes, writers.len()));
     progress(format_args!("opening {} watches", fan_out.watchers));
     let (stop, stopped) = watch::channel(false);
-    let request = watch_request(subject, plural, &version)?;
+    let request = watch_request(subject, collection, &version)?;
     let watchers = watcher::open_all(subject, &request, fan_out.watchers, &board, &stopped).await?;
 
     progress(format_args!("{writes} writes at {} a second", fan_out.writes_per_second));
@@ -177,15 +178,17 @@ fn writes_of(fan_out: FanOut) -> Result<usize> {
 }
 
 /// The version from which nothing before this run is seen.
-async fn current_version(subject: &Subject, plural: &str) -> Result<String> {
+async fn current_version(subject: &Subject, collection: &Collection) -> Result<String> {
     let doing = "listing before watching";
-    let request = request(subject, Method::GET, &format!("/{plural}?limit=1"))?;
+    let request = request(subject, Method::GET, &format!("{}?limit=1", collection.path()))?;
     let answer = connection::exchange_once(&subject.target.endpoint, request, doing).await?;
     let answer = answer.expect_success(doing)?;
     let version = answer.headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok());
-    version.map(str::to_owned).ok_or_else(|| {
-        BenchError::Answer(format!("{doing}: the answer has no {VERSION_HEADER} header"))
-    })
+    let version = version.map(str::to_owned).or_else(|| {
+        let list: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+        list.pointer("/metadata/resourceVersion")?.as_str().map(str::to_owned)
+    });
+    version.ok_or_else(|| BenchError::Answer(format!("{doing}: the answer shows no version")))
 }
 
 /// Waits for stragglers, but not for ever; then one moment more, in which a repeated event would

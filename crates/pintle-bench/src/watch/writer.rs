@@ -106,7 +106,7 @@ async fn paced_writes(
         sent_at.store(board.now(), Ordering::Release);
         let response = sender.send_request(request).await?;
         let status = response.status();
-        connection::drain(response.into_body()).await?;
+        connection::finish(response.into_body(), &mut requests).await?;
         if status.is_success() {
             written.latency.record(started.elapsed());
             written.acknowledged.insert(index);
