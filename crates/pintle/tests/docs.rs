@@ -52,6 +52,7 @@ pages! {
     webhooks: "docs/src/webhooks.md",
     openapi: "docs/src/openapi.md",
     kubernetes: "docs/src/kubernetes.md",
+    controllers: "docs/src/controllers.md",
     policy: "docs/src/policy.md",
     files: "docs/src/files.md",
     observability: "docs/src/observability.md",
@@ -107,6 +108,27 @@ async fn every_metric_is_in_the_table_and_no_other() {
     explained.sort();
     assert!(exported.len() > 20);
     assert_eq!(explained, exported);
+}
+
+/// Code of other languages cannot be run here, but it is cut out of programs that `.ci` runs.
+#[test]
+fn controllers_that_are_shown_are_those_that_are_tried() {
+    let sources = [
+        ("go", "interop/go/controller.go"),
+        ("rust", "interop/kube-rs/src/main.rs"),
+        ("python", "interop/kopf/handlers.py"),
+    ];
+    let text = read("docs/src/controllers.md");
+    for (language, source) in sources {
+        let source = read(source);
+        let start = format!("```{language}\n");
+        let blocks: Vec<_> = text.split(start.as_str()).skip(1).collect();
+        assert!(!blocks.is_empty(), "there is no {language}");
+        for block in blocks {
+            let code = block.split("```").next().unwrap_or_default();
+            assert!(source.contains(code), "this {language} is not tried:\n{code}");
+        }
+    }
 }
 
 #[test]

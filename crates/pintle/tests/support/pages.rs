@@ -25,7 +25,11 @@ pub(crate) use terminal::Desk;
 pub(crate) const ADDRESS: &str = "127.0.0.1:8080";
 
 /// Programs that a page may show and no test can run, and why.
-const BY_HAND: [(&str, &str); 2] = [("sudo", "changes the machine"), ("docker", "needs an engine")];
+const BY_HAND: [(&str, &str); 3] = [
+    ("sudo", "changes the machine"),
+    ("docker", "needs an engine"),
+    ("kubectl", "is not on every machine; `.ci/kubernetes` drives it"),
+];
 
 /// Languages that would look as if they were run.
 const MISLEADING: [&str; 5] = ["bash", "shell", "zsh", "shell-session", "sh-session"];
