@@ -158,5 +158,5 @@ async fn until(racks: &Api<Rack>, devices: u8) -> Result<(), Box<dyn std::error:
 async fn within(
     doing: impl Future<Output = Result<(), kube::Error>>,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    Ok(tokio::time::timeout(Duration::from_secs(60), doing).await??)
+    Ok(tokio::time::timeout(Duration::from_mins(1), doing).await??)
 }

@@ -91,7 +91,7 @@ mod tests {
             backoff.fail(&number, begun + Duration::from_millis(number));
             assert!(backoff.len() <= KEYS_MAX);
         }
-        let late = begun + Duration::from_secs(60);
+        let late = begun + Duration::from_mins(1);
         assert_eq!(backoff.fail(&29_999, late), Duration::from_secs(2), "the newest is known");
         assert_eq!(backoff.fail(&0, late), Duration::from_secs(1), "the oldest is forgotten");
     }

@@ -104,7 +104,7 @@ impl Place {
 }
 
 async fn within<T>(what: &str, doing: impl Future<Output = T>) -> T {
-    let patience = Duration::from_secs(120);
+    let patience = Duration::from_mins(2);
     tokio::time::timeout(patience, doing).await.unwrap_or_else(|_| panic!("{what}: not in time"))
 }
 
