@@ -7,26 +7,34 @@ use std::time::Duration;
 
 use apollo_compiler::executable::OperationType;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, SEC_WEBSOCKET_VERSION, VARY,
+    WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use pintle_authz::Verb;
 use pintle_engine::Engine;
+use pintle_http::websocket::{Handshake, HandshakeError};
 use pintle_http::{
     Body, BodyError, Caller, Door, Entrance, Exchange, Misdirected, Reason, Recording, RequestBody,
-    manager_of,
+    Unauthenticated, manager_of,
 };
 
 use crate::executor::{Call, Executed, execute};
 use crate::fault::Fault;
+use crate::graphiql;
 use crate::limits::OperationLimits;
+use crate::numbers::Numbers;
+use crate::operation::Begun;
 use crate::prepare::Prepared;
-use crate::publish::Publisher;
+use crate::publish::{Edition, Publisher};
 use crate::request::{Asked, MediaType, check_content_type};
+use crate::sse;
+use crate::subscribe::Encodings;
+use crate::transport_ws::{self, StreamLimits};
 
 /// Where operations are sent.
-const PATH: &str = "/graphql";
+pub(crate) const PATH: &str = "/graphql";
 /// Where the schema is read. Whoever may not read it cannot ask for it by introspection either.
 const SCHEMA_PATH: &str = "/graphql/schema.graphql";
 
@@ -42,13 +50,23 @@ pub struct GraphqlSettings {
     pub limits: OperationLimits,
     /// A request has so long.
     pub request_timeout: Duration,
+    /// What connections may do that can carry several answers.
+    pub streams: StreamLimits,
+    /// Where it counts.
+    pub numbers: Arc<Numbers>,
 }
 
 impl Default for GraphqlSettings {
     fn default() -> Self {
         let entrance = Entrance { body_bytes_max: 3 * 1024 * 1024, ..Entrance::default() };
         let limits = OperationLimits::default();
-        Self { entrance, limits, request_timeout: Duration::from_mins(1) }
+        Self {
+            entrance,
+            limits,
+            request_timeout: Duration::from_mins(1),
+            streams: StreamLimits::default(),
+            numbers: Arc::default(),
+        }
     }
 }
 
@@ -58,6 +76,7 @@ pub struct GraphqlDoor {
     engine: Arc<Engine>,
     settings: GraphqlSettings,
     publisher: Arc<Publisher>,
+    encodings: Arc<Encodings>,
 }
 
 /// What is answered instead of data.
@@ -67,7 +86,26 @@ impl GraphqlDoor {
     /// A door over this engine.
     pub fn new(engine: Arc<Engine>, settings: GraphqlSettings) -> Arc<Self> {
         let publisher = Publisher::new(Arc::clone(&engine));
-        Arc::new(Self { engine, settings, publisher })
+        let encodings = Arc::new(Encodings::new(Arc::clone(&settings.numbers)));
+        Arc::new(Self { engine, settings, publisher, encodings })
+    }
+
+    pub(crate) const fn settings(&self) -> &GraphqlSettings {
+        &self.settings
+    }
+
+    pub(crate) const fn encodings(&self) -> &Arc<Encodings> {
+        &self.encodings
+    }
+
+    /// Completes when the server goes down.
+    pub(crate) async fn closing(&self) {
+        drop(self.engine.closing().wait_for(|closing| *closing).await);
+    }
+
+    /// The schema of the moment.
+    pub(crate) async fn edition(&self) -> Arc<Edition> {
+        self.publisher.edition().await
     }
 
     /// Makes the schema anew whenever the kinds have changed, for as long as the engine runs, and
@@ -82,7 +120,7 @@ impl GraphqlDoor {
         let recording = Recording::begin("graphql", &self.settings.entrance.observers, &parts);
         let media_type = MediaType::negotiated(&parts.headers);
         let written_as = media_type.as_ref().copied().unwrap_or(MediaType::Json);
-        let routed = Box::pin(self.route(&parts, body, &recording, media_type)).await;
+        let routed = Box::pin(Arc::clone(&self).route(&parts, body, &recording, media_type)).await;
         let mut response = routed.unwrap_or_else(|faults| refuse(&faults, written_as, &recording));
         if let Err(closed) = recording.pass().await {
             response = refuse(&[Fault::of(*closed)], written_as, &recording);
@@ -91,7 +129,7 @@ impl GraphqlDoor {
     }
 
     async fn route(
-        &self,
+        self: Arc<Self>,
         parts: &Parts,
         body: RequestBody,
         recording: &Arc<Recording>,
@@ -101,7 +139,22 @@ impl GraphqlDoor {
         match parts.uri.path() {
             PATH => {
                 recording.note(|exchange| exchange.path = PATH);
-                self.operation(parts, body, recording, media_type.map_err(one)?).await
+                if Handshake::is_asked(&parts.headers) {
+                    return self.upgrade(parts, recording).await;
+                }
+                let looks = parts.method == Method::GET || parts.method == Method::HEAD;
+                if looks && graphiql::is_wanted(&parts.headers) {
+                    return Ok(graphiql::page(&parts.headers));
+                }
+                let written_as = WrittenAs::negotiated(media_type, &parts.headers).map_err(one)?;
+                self.operation(parts, body, recording, written_as).await
+            }
+            path if graphiql::has(path) => {
+                recording.note(|exchange| exchange.path = "/graphql/graphiql/{file}");
+                match parts.method {
+                    Method::GET | Method::HEAD => Ok(graphiql::at(path, &parts.headers)),
+                    _ => Err(one(method_not_allowed("GET, HEAD"))),
+                }
             }
             SCHEMA_PATH => {
                 recording.note(|exchange| exchange.path = SCHEMA_PATH);
@@ -146,48 +199,122 @@ impl GraphqlDoor {
         Ok(response)
     }
 
-    /// A query or a mutation.
+    /// A WebSocket, over which operations come one after another.
+    async fn upgrade(
+        self: Arc<Self>,
+        parts: &Parts,
+        recording: &Recording,
+    ) -> Result<Response<Body>, Faults> {
+        let handshake = match Handshake::of(parts) {
+            Ok(handshake) => handshake,
+            Err(error) => return Ok(refuse_handshake(&error, recording)),
+        };
+        let entrance = &self.settings.entrance;
+        let shown = match entrance.authentication.identify(parts).await {
+            // They may still say who they are, with the first message.
+            Ok(caller) if entrance.is_stranger(&caller) => None,
+            Err(Unauthenticated::Missing) => None,
+            Ok(caller) => {
+                recording.note(|exchange| exchange.caller = Some(caller.clone()));
+                Some(caller)
+            }
+            Err(error) => return Err(unproven(&error, recording)),
+        };
+        Ok(transport_ws::accept(Arc::clone(&self), parts.clone(), handshake, shown))
+    }
+
+    /// One operation of an HTTP request.
     async fn operation(
         &self,
         parts: &Parts,
         body: RequestBody,
         recording: &Arc<Recording>,
-        media_type: MediaType,
+        written_as: WrittenAs,
     ) -> Result<Response<Body>, Faults> {
         if parts.method != Method::GET && parts.method != Method::POST {
             return Err(one(method_not_allowed("GET, POST")));
         }
         let caller = self.identify(parts, recording).await?;
-        let is_stranger = self.settings.entrance.is_stranger(&caller);
-        if is_stranger {
-            self.check_introspection(&caller).map_err(one)?;
-        }
         let asked = self.asked(parts, body, recording).await?;
-        let edition = self.publisher.edition().await;
-        let prepared =
-            edition.documents.prepare(&edition.published, &self.settings.limits, &asked)?;
-        if prepared.introspects() {
-            self.check_introspection(&caller).map_err(one)?;
+        let edition = self.edition().await;
+        let prepared = match self.prepare(&edition, &caller, &asked) {
+            Ok(prepared) => prepared,
+            Err(faults) => return self.refuse_as(written_as, faults, recording),
+        };
+        if prepared.kind() == OperationType::Subscription && written_as.takes_events() {
+            let call = self.call(parts, caller, &edition, recording);
+            return match self.subscribe(call, &asked, prepared).await {
+                Ok(begun) => Ok(self.events(begun)),
+                Err(faults) => self.refuse_as(WrittenAs::Events, faults, recording),
+            };
         }
         check_method(&parts.method, prepared.kind()).map_err(one)?;
-        let call = Call {
+        let call = self.call(parts, caller, &edition, recording);
+        let executed = self.execute(&call, &prepared).await?;
+        let text = answer_text(&executed, recording);
+        Ok(match written_as {
+            WrittenAs::Events => self.events(Begun::Once(text.into())),
+            WrittenAs::Json { media_type, .. } => response(StatusCode::OK, text, media_type),
+        })
+    }
+
+    fn events(&self, begun: Begun) -> Response<Body> {
+        sse::response(begun, self.settings.streams.keep_alive)
+    }
+
+    /// What is wrong with an operation. A stream is one whatever it tells.
+    fn refuse_as(
+        &self,
+        written_as: WrittenAs,
+        faults: Faults,
+        recording: &Recording,
+    ) -> Result<Response<Body>, Faults> {
+        if let (WrittenAs::Events, Some(first)) = (written_as, faults.first()) {
+            recording.note(|exchange| exchange.told(&first.to_answer()));
+            return Ok(self.events(Begun::Refused(errors_text(&faults, recording))));
+        }
+        Err(faults)
+    }
+
+    /// Makes ready what a caller asks for, as far as that says nothing of what they may not see.
+    pub(crate) fn prepare(
+        &self,
+        edition: &Edition,
+        caller: &Caller,
+        asked: &Asked,
+    ) -> Result<Prepared, Faults> {
+        if self.settings.entrance.is_stranger(caller) {
+            self.check_introspection(caller).map_err(one)?;
+        }
+        let prepared =
+            edition.documents.prepare(&edition.published, &self.settings.limits, asked)?;
+        if prepared.introspects() {
+            self.check_introspection(caller).map_err(one)?;
+        }
+        Ok(prepared)
+    }
+
+    pub(crate) fn call(
+        &self,
+        parts: &Parts,
+        caller: Caller,
+        edition: &Edition,
+        recording: &Arc<Recording>,
+    ) -> Call {
+        Call {
             engine: Arc::clone(&self.engine),
             published: Arc::clone(&edition.published),
             limits: self.settings.limits,
+            is_stranger: self.settings.entrance.is_stranger(&caller),
             caller,
-            is_stranger,
             recording: Arc::clone(recording),
             manager: manager_of(&parts.headers),
-        };
-        let executed = self.execute(&call, &prepared).await?;
-        Ok(answer(&executed, media_type, recording))
+        }
     }
 
     async fn identify(&self, parts: &Parts, recording: &Recording) -> Result<Caller, Faults> {
-        self.settings.entrance.identify(parts, recording).await.map_err(|error| {
-            recording.note(|exchange| exchange.unproven = Some(error.as_str()));
-            one(Fault::unauthenticated(error.to_string()))
-        })
+        let identified = self.settings.entrance.identify(parts, recording).await;
+        identified.map_err(|error| unproven(&error, recording))
     }
 
     async fn asked(
@@ -217,7 +344,11 @@ impl GraphqlDoor {
 
     /// Executes within the time that a request has. What a mutation has begun by then goes on, and
     /// nobody knows how far it came.
-    async fn execute(&self, call: &Call, prepared: &Prepared) -> Result<Executed, Faults> {
+    pub(crate) async fn execute(
+        &self,
+        call: &Call,
+        prepared: &Prepared,
+    ) -> Result<Executed, Faults> {
         let patience = self.settings.request_timeout;
         let executed = tokio::time::timeout(patience, execute(call, prepared)).await;
         executed.map_err(|_| {
@@ -240,6 +371,56 @@ impl Door for GraphqlDoor {
     ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
         Box::pin(self.answer(request))
     }
+}
+
+/// How the answer of an operation is written.
+#[derive(Debug, Clone, Copy)]
+enum WrittenAs {
+    /// As a whole. A client that takes events as well is told by them what has no end.
+    Json { media_type: MediaType, or_events: bool },
+    /// As events, whatever it is.
+    Events,
+}
+
+impl WrittenAs {
+    fn negotiated(
+        media_type: Result<MediaType, Fault>,
+        headers: &HeaderMap,
+    ) -> Result<Self, Fault> {
+        let or_events = sse::is_taken(headers);
+        match media_type {
+            Ok(media_type) => Ok(Self::Json { media_type, or_events }),
+            Err(_) if or_events => Ok(Self::Events),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    const fn takes_events(self) -> bool {
+        matches!(self, Self::Events | Self::Json { or_events: true, .. })
+    }
+}
+
+/// Who sent it has shown something that proves nothing.
+fn unproven(error: &Unauthenticated, recording: &Recording) -> Faults {
+    recording.note(|exchange| exchange.unproven = Some(error.as_str()));
+    one(Fault::unauthenticated(error.to_string()))
+}
+
+fn refuse_handshake(error: &HandshakeError, recording: &Recording) -> Response<Body> {
+    let fault = match error {
+        HandshakeError::Version => {
+            Fault::new("BAD_REQUEST", StatusCode::UPGRADE_REQUIRED, error.to_string())
+        }
+        HandshakeError::Malformed(_) => Fault::bad_input(error.to_string()),
+        HandshakeError::ForeignOrigin { .. } => {
+            Fault::new("FOREIGN_HOST", StatusCode::FORBIDDEN, error.to_string())
+        }
+    };
+    let mut response = refuse(&[fault], MediaType::Json, recording);
+    if *error == HandshakeError::Version {
+        set(response.headers_mut(), SEC_WEBSOCKET_VERSION, "13");
+    }
+    response
 }
 
 fn one(fault: Fault) -> Faults {
@@ -271,9 +452,10 @@ fn check_method(method: &Method, kind: OperationType) -> Result<(), Fault> {
             let fault = Fault::new("METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED, message);
             Err(fault.with(ALLOWED, "POST"))
         }
-        OperationType::Subscription => {
-            Err(Fault::bad_input("a subscription needs a transport that can tell more than once"))
-        }
+        OperationType::Subscription => Err(Fault::bad_input(
+            "a subscription is told by events: ask with `Accept: text/event-stream`, or over a \
+                 WebSocket (graphql-transport-ws)",
+        )),
     }
 }
 
@@ -296,7 +478,7 @@ fn body_fault(error: &BodyError) -> Fault {
 }
 
 /// The answer of an operation that was executed.
-fn answer(executed: &Executed, media_type: MediaType, recording: &Recording) -> Response<Body> {
+pub(crate) fn answer_text(executed: &Executed, recording: &Recording) -> String {
     let mut text = String::with_capacity(executed.data.len() + 64);
     text.push('{');
     if !executed.faults.is_empty() {
@@ -307,7 +489,7 @@ fn answer(executed: &Executed, media_type: MediaType, recording: &Recording) -> 
     text.push_str("\"data\":");
     text.push_str(&executed.data);
     text.push('}');
-    response(StatusCode::OK, text, media_type)
+    text
 }
 
 /// The answer of a request that was not executed: there is no `data`.
@@ -336,7 +518,7 @@ fn refuse(faults: &[Fault], media_type: MediaType, recording: &Recording) -> Res
     response
 }
 
-fn errors_text(faults: &[Fault], recording: &Recording) -> String {
+pub(crate) fn errors_text(faults: &[Fault], recording: &Recording) -> String {
     let id = recording.id().to_string();
     let errors = faults.iter().map(|fault| fault.to_json(&id));
     serde_json::Value::Array(errors.collect()).to_string()

@@ -7,10 +7,10 @@
 
 mod address;
 mod bulk;
-mod input;
+pub(crate) mod input;
 mod mutation_errors;
 mod pages;
-mod reads;
+pub(crate) mod reads;
 mod spec;
 mod status;
 mod writes;
@@ -172,7 +172,7 @@ fn project(
 }
 
 /// A stored value that is not what the schema promises.
-fn field_fault(prepared: &Prepared, error: FieldError) -> Fault {
+pub(crate) fn field_fault(prepared: &Prepared, error: FieldError) -> Fault {
     let FieldError { path, message } = error;
     let key = path.first().and_then(Value::as_str).unwrap_or_default();
     let roots = &prepared.plan.root.fields;
@@ -184,7 +184,7 @@ fn field_fault(prepared: &Prepared, error: FieldError) -> Fault {
 
 impl Call {
     /// A refusal of something that is told beside the data.
-    fn refused(&self, refusal: &Refusal, resource: &GroupResource, name: &str) -> Fault {
+    pub(crate) fn refused(&self, refusal: &Refusal, resource: &GroupResource, name: &str) -> Fault {
         if self.is_stranger && matches!(refusal, Refusal::Forbidden(_)) {
             return Self::login_required();
         }

@@ -351,9 +351,19 @@ fn leaf_text(data: &Data) -> Option<String> {
     }
 }
 
+/// Lists that the schema promises are there also when they are empty, and then left out elsewhere.
 fn metadata_text(object: &Object) -> String {
     let mut text = String::new();
     document::write_metadata(&mut text, object);
+    for (list, is_empty) in [
+        ("finalizers", object.metadata.finalizers.is_empty()),
+        ("ownerReferences", object.metadata.owner_references.is_empty()),
+    ] {
+        if is_empty && text.ends_with('}') {
+            text.pop();
+            let _infallible = write!(text, ",\"{list}\":[]}}");
+        }
+    }
     text
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::fault::Fault;
 
 /// An operation, as somebody asked for it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Asked {
     pub(crate) query: String,
     pub(crate) operation_name: Option<String>,

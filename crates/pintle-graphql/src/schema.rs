@@ -86,7 +86,6 @@ pub(crate) enum Root {
     BulkUpdateStatus(Arc<KindTypes>),
     UpdateResourceStatus,
     PatchResourceStatus,
-    #[expect(dead_code, reason = "no transport tells of changes yet")]
     Watch(Arc<KindTypes>),
     WatchResources,
 }

@@ -4,7 +4,7 @@
 //! once the answer is sent, in its own task: it keeps its seat, and ends with the server.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 
 use http::header::{
@@ -15,6 +15,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -28,9 +29,6 @@ use crate::Body;
 
 /// An open WebSocket: a stream of messages, and a sink for them.
 pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
-/// A sender waits when so many bytes are on their way already.
-const UNSENT_BYTES_MAX: usize = 128 * 1024;
 
 /// A request for a WebSocket that can be granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,8 +155,9 @@ impl Talk {
         let config = WebSocketConfig::default()
             .max_message_size(Some(self.message_bytes_max))
             .max_frame_size(Some(self.message_bytes_max))
-            .write_buffer_size(0)
-            .max_write_buffer_size(UNSENT_BYTES_MAX.max(2 * self.message_bytes_max));
+            // Each message is given to the connection at once, and the next one waits for that, so
+            // that the buffer holds no more than one of the messages that a door sends.
+            .write_buffer_size(0);
         let socket = Socket::from_raw_socket(upgraded, Role::Server, Some(config)).await;
         (self.begin)(socket).await;
     }
@@ -167,6 +166,19 @@ impl Talk {
 impl fmt::Debug for Talk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Talk").finish_non_exhaustive()
+    }
+}
+
+/// Takes in what still comes over the connection of a socket that is closed, as long as anything
+/// does. A message that was refused for its size is on its way whole.
+pub async fn drain(socket: &mut Socket) {
+    let mut space = [0; 4 * 1024];
+    loop {
+        let mut buffer = ReadBuf::new(&mut space);
+        let read = poll_fn(|context| Pin::new(socket.get_mut()).poll_read(context, &mut buffer));
+        if read.await.is_err() || buffer.filled().is_empty() {
+            return;
+        }
     }
 }
 

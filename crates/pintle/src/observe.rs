@@ -37,11 +37,11 @@ impl Observation {
     pub(crate) fn observers(
         &self,
         counts: bool,
-        numbers: Arc<dyn Collector>,
+        numbers: impl IntoIterator<Item = Arc<dyn Collector>>,
     ) -> (Observers, Option<Arc<Metrics>>) {
         let (audit, telemetry) = (self.audit.as_ref(), self.telemetry.as_ref());
         let others = telemetry.map(Telemetry::numbers).into_iter().chain(audit.map(Audit::numbers));
-        let numbers = std::iter::once(numbers).chain(others);
+        let numbers = numbers.into_iter().chain(others);
         let metrics =
             counts.then(|| Arc::new(numbers.fold(Metrics::default(), Metrics::with_collector)));
         let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::new(RequestLog::default())];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pintle_authz::User;
 use pintle_engine::{AccessMode, Engine, Hook, RuleSource};
 use pintle_events::{Bus, Cursor, InvalidPattern, Pattern, Subscription};
-use pintle_graphql::{GraphqlDoor, GraphqlSettings, OperationLimits};
+use pintle_graphql::{GraphqlDoor, GraphqlSettings, Numbers, OperationLimits, StreamLimits};
 use pintle_http::{Door, Doors, Entrance, Metrics, ServerLimits, Subject, answer};
 use pintle_kube::{KubeDoor, KubeSettings};
 use pintle_model::{GroupResource, Revision};
@@ -179,13 +179,14 @@ impl Parts {
         }
         let bus = Bus::new(Arc::clone(&engine), config.events.names());
         let deliveries = deliveries.start(&engine, &bus);
-        let (observers, metrics) =
-            observation.observers(config.operation.metrics, deliveries.numbers());
+        let graphql = Arc::<Numbers>::default();
+        let numbers = [deliveries.numbers(), Arc::<Numbers>::clone(&graphql) as _];
+        let (observers, metrics) = observation.observers(config.operation.metrics, numbers);
         let connections = metrics.as_ref().map(|it| it.connections()).unwrap_or_default();
         let body_bytes_max = config.body_bytes_max;
         let entrance =
             Entrance { authentication, observers, body_bytes_max, ..Entrance::default() };
-        let graphql = graphql(&config.graphql, &engine, &entrance);
+        let graphql = graphql_door(&config.graphql, &engine, &entrance, graphql);
         following.spawn(Arc::clone(&graphql).follow());
         let kube = KubeSettings { entrance: entrance.clone() };
         let kube = KubeDoor::new(Arc::clone(&engine), kube);
@@ -392,7 +393,12 @@ fn rest(
     RestDoor::new(Arc::clone(engine), Arc::clone(bus), settings)
 }
 
-fn graphql(config: &GraphqlConfig, engine: &Arc<Engine>, entrance: &Entrance) -> Arc<GraphqlDoor> {
+fn graphql_door(
+    config: &GraphqlConfig,
+    engine: &Arc<Engine>,
+    entrance: &Entrance,
+    numbers: Arc<Numbers>,
+) -> Arc<GraphqlDoor> {
     let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     let limits = OperationLimits {
         tokens_max: count(config.graphql_tokens_max),
@@ -407,7 +413,10 @@ fn graphql(config: &GraphqlConfig, engine: &Arc<Engine>, entrance: &Entrance) ->
     let body_bytes_max = config.graphql_body_bytes_max;
     let entrance = Entrance { body_bytes_max, ..entrance.clone() };
     let request_timeout = config.graphql_timeout;
-    GraphqlDoor::new(Arc::clone(engine), GraphqlSettings { entrance, limits, request_timeout })
+    let operations_max = count(config.graphql_subscriptions_max);
+    let streams = StreamLimits { operations_max, ..StreamLimits::default() };
+    let settings = GraphqlSettings { entrance, limits, request_timeout, streams, numbers };
+    GraphqlDoor::new(Arc::clone(engine), settings)
 }
 
 fn data_in_words(config: &ServeConfig) -> String {

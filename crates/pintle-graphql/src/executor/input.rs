@@ -18,6 +18,11 @@ impl<'a> Input<'a> {
         Self(fields)
     }
 
+    /// An input object that stands in a list.
+    pub(crate) fn of_value(value: &'a Value) -> Self {
+        Self(value.as_object().unwrap_or(&NOTHING))
+    }
+
     /// The input object of this name; one without fields where there is none.
     pub(crate) fn below(self, name: &str) -> Self {
         Self(self.0.get(name).and_then(Value::as_object).unwrap_or(&NOTHING))

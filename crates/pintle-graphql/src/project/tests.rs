@@ -105,14 +105,14 @@ fn check(query: &str, status: &Value, expected: &Value, errors: &[&str]) {
 #[test]
 fn what_is_asked_for_is_picked_in_that_order() {
     let query = r#"{ device(by: {id: "x"}) { __typename status { phase observedGeneration } id apiVersion kind
-        metadata { name generation resourceVersion labels namespace deletionTimestamp } spec { at: location model config } } }"#;
+        metadata { name generation resourceVersion labels namespace deletionTimestamp finalizers ownerReferences { uid } } spec { at: location model config } } }"#;
     let expected = json!({"device": {
         "__typename": "Device",
         "status": {"phase": "Ready", "observedGeneration": "9007199254740993"},
         "id": "devices.infra.example.io/device-1",
         "apiVersion": "infra.example.io/v1",
         "kind": "Device",
-        "metadata": {"name": "dev-123", "generation": 2, "resourceVersion": "7", "labels": {"site": "north"}, "namespace": "default", "deletionTimestamp": null},
+        "metadata": {"name": "dev-123", "generation": 2, "resourceVersion": "7", "labels": {"site": "north"}, "namespace": "default", "deletionTimestamp": null, "finalizers": [], "ownerReferences": []},
         "spec": {"at": "dc1", "model": null, "config": {"interval": "30s"}},
     }});
     check(query, &status(), &expected, &[]);

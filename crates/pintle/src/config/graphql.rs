@@ -48,6 +48,11 @@ pub struct GraphqlConfig {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub graphql_bulk_max: u32,
 
+    /// So many operations a WebSocket of the GraphQL door may have going on at the same time
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub graphql_subscriptions_max: u32,
+
     /// Largest request body that the GraphQL door takes
     #[arg(long, value_name = "SIZE", default_value = "3MiB", value_parser = values::body_size)]
     pub graphql_body_bytes_max: usize,
@@ -68,6 +73,7 @@ impl Default for GraphqlConfig {
             graphql_cost_max: 10_000,
             graphql_page_max: 1_000,
             graphql_bulk_max: 500,
+            graphql_subscriptions_max: 100,
             graphql_body_bytes_max: 3 * 1024 * 1024,
             graphql_timeout: Duration::from_mins(1),
         }

@@ -34,6 +34,8 @@ mod rest;
 mod rights;
 mod secrets;
 mod shutdown;
+mod socket;
+mod subscriptions;
 mod transcripts;
 mod watch;
 mod webhooks;
