@@ -52,6 +52,8 @@ pages! {
     webhooks: "docs/src/webhooks.md",
     openapi: "docs/src/openapi.md",
     kubernetes: "docs/src/kubernetes.md",
+    graphql: "docs/src/graphql.md",
+    graphql_controllers: "docs/src/graphql-controllers.md",
     controllers: "docs/src/controllers.md",
     policy: "docs/src/policy.md",
     files: "docs/src/files.md",
