@@ -37,5 +37,6 @@ mod shutdown;
 mod socket;
 mod subscriptions;
 mod transcripts;
+mod twins;
 mod watch;
 mod webhooks;

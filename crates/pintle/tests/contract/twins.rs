@@ -1,0 +1,307 @@
+//! The same status write through two doors: on twin objects of a declared and of a core kind, the
+//! REST door and the GraphQL door say the same, write the same, and are watched alike.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::harness::server::{Launch, Server};
+use crate::socket::Socket;
+
+const ROOT: (&str, &str) = ("authorization", "Bearer master-token-1");
+const NOBODY: (&str, &str) = ("authorization", "Bearer nobody-token-1");
+
+/// A kind, and what can be said of its objects.
+struct Kind {
+    plural: &'static str,
+    api_version: &'static str,
+    kind: &'static str,
+    specs: [Value; 2],
+    statuses: [Value; 2],
+    /// A status that breaks the schema.
+    invalid: Value,
+}
+
+fn kinds() -> [Kind; 2] {
+    let spec = |location: &str| json!({"name": "sensor", "location": location});
+    let hard = |pods: &str| json!({"hard": {"pods": pods}});
+    [
+        Kind {
+            plural: "devices",
+            api_version: "infra.example.io/v1",
+            kind: "Device",
+            specs: [spec("dc1"), spec("dc2")],
+            statuses: [json!({"message": "one"}), json!({"message": "two"})],
+            invalid: json!({"phase": "Nonsense"}),
+        },
+        Kind {
+            plural: "resourcequotas",
+            api_version: "v1",
+            kind: "ResourceQuota",
+            specs: [hard("1"), hard("2")],
+            statuses: [hard("1"), hard("2")],
+            invalid: json!({"hard": 7}),
+        },
+    ]
+}
+
+/// What a door makes of a write.
+#[derive(Debug, PartialEq)]
+struct Said {
+    code: Value,
+    spec_changed: Value,
+    status_changed: Value,
+    /// The version of the object after it, where it was accepted.
+    version: Option<u64>,
+}
+
+/// The versions of an object: as it was made, with its second spec, and with its first status.
+struct Versions {
+    uid: Value,
+    made: u64,
+    wanted: u64,
+    reported: u64,
+}
+
+struct Case {
+    name: &'static str,
+    version: fn(&Versions) -> String,
+    status: fn(&Kind) -> Value,
+    uid: fn(&Versions) -> Value,
+    dry_run: bool,
+    missing: bool,
+    caller: (&'static str, &'static str),
+}
+
+impl Case {
+    const fn new(name: &'static str, version: fn(&Versions) -> String) -> Self {
+        Self {
+            name,
+            version,
+            status: |kind| kind.statuses[1].clone(),
+            uid: |_| Value::Null,
+            dry_run: false,
+            missing: false,
+            caller: ROOT,
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let current = |versions: &Versions| versions.reported.to_string();
+    vec![
+        Case::new("accepted", current),
+        Case { status: |kind| kind.statuses[0].clone(), ..Case::new("no-op", current) },
+        Case { dry_run: true, ..Case::new("dry run", current) },
+        Case { uid: |it| it.uid.clone(), ..Case::new("its uid", current) },
+        Case { uid: |_| json!("device-other"), ..Case::new("another uid", current) },
+        Case::new("a report came between", |it| it.wanted.to_string()),
+        Case::new("a user came between", |it| it.made.to_string()),
+        Case::new("from before it was made", |it| (it.made - 1).to_string()),
+        Case::new("from the future", |it| (it.reported + 100_000).to_string()),
+        Case::new("zero", |_| "0".to_owned()),
+        Case::new("no version", |_| "x7".to_owned()),
+        Case { status: |kind| kind.invalid.clone(), ..Case::new("invalid", current) },
+        Case { status: |_| json!({"spec": {}}), ..Case::new("a spec", current) },
+        Case {
+            status: |_| json!({"spec": {}}),
+            ..Case::new("a spec, late", |it| it.made.to_string())
+        },
+        Case { missing: true, ..Case::new("missing", current) },
+        Case { caller: NOBODY, ..Case::new("forbidden", current) },
+        Case { caller: NOBODY, ..Case::new("forbidden, late", |it| it.made.to_string()) },
+        Case { caller: NOBODY, missing: true, ..Case::new("forbidden, missing", current) },
+        Case {
+            caller: NOBODY,
+            status: |_| json!({"spec": {}}),
+            ..Case::new("forbidden, a spec", current)
+        },
+    ]
+}
+
+async fn twin(server: &Server, kind: &Kind, name: &str) -> Versions {
+    let send = async |method: &str, path: &str, body: Value| {
+        let reply = server.json(method, path, &[ROOT], &body).await;
+        assert!(reply.status < 300, "{method} {path}: {}", reply.text());
+        reply
+    };
+    let object = json!({"apiVersion": kind.api_version, "kind": kind.kind,
+        "metadata": {"name": name}, "spec": kind.specs[0]});
+    let made = send("POST", &format!("/{}", kind.plural), object).await;
+    let path = format!("/{}/{name}", kind.plural);
+    let wanted = send("PUT", &path, json!({"spec": kind.specs[1]})).await.version();
+    let status = json!({"status": kind.statuses[0]});
+    let reported = send("PUT", &format!("{path}/status"), status).await.version();
+    Versions { uid: made.at("/metadata/uid"), made: made.version(), wanted, reported }
+}
+
+async fn by_rest(server: &Server, kind: &Kind, name: &str, case: &Case, it: &Versions) -> Said {
+    let status = (case.status)(kind);
+    let mut metadata = json!({"resourceVersion": (case.version)(it)});
+    if !(case.uid)(it).is_null() {
+        metadata["uid"] = (case.uid)(it);
+    }
+    let body = match status.get("spec") {
+        Some(spec) => json!({"metadata": metadata, "spec": spec}),
+        None => json!({"metadata": metadata, "status": status}),
+    };
+    let dry_run = if case.dry_run { "?dryRun=All" } else { "" };
+    let path = format!("/{}/{name}/status{dry_run}", kind.plural);
+    let reply = server.json("PUT", &path, &[case.caller], &body).await;
+    let version = (reply.status == 200).then(|| reply.version());
+    Said {
+        code: reply.at("/reason"),
+        spec_changed: reply.at("/specChanged"),
+        status_changed: reply.at("/statusChanged"),
+        version,
+    }
+}
+
+async fn by_graphql(server: &Server, kind: &Kind, name: &str, case: &Case, it: &Versions) -> Said {
+    let query = "mutation($input: UpdateResourceStatusInput!) { updateResourceStatus(input: $input) { \
+                 changed resource { metadata { resourceVersion } } errors { code ... on ConflictError { \
+                 specChanged statusChanged } } } }";
+    let input = json!({
+        "apiVersion": kind.api_version, "kind": kind.kind, "ref": {"name": name},
+        "resourceVersion": (case.version)(it), "uid": (case.uid)(it),
+        "status": (case.status)(kind), "dryRun": case.dry_run,
+    });
+    let body = json!({"query": query, "variables": {"input": input}});
+    let reply = server.json("POST", "/graphql", &[case.caller], &body).await;
+    let told = reply.at("/data/updateResourceStatus");
+    assert!(told.is_object(), "{}: {}", case.name, reply.text());
+    let version = told.pointer("/resource/metadata/resourceVersion").and_then(Value::as_str);
+    let error = |name: &str| told["errors"][0][name].clone();
+    Said {
+        code: error("code"),
+        spec_changed: error("specChanged"),
+        status_changed: error("statusChanged"),
+        version: version.map(|version| version.parse().expect("a number")),
+    }
+}
+
+async fn restricted() -> (tempfile::TempDir, Server) {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let tokens = folder.path().join("tokens.csv");
+    let text = "master-token-1,root,1,system:masters\nnobody-token-1,nobody,2\n";
+    std::fs::write(&tokens, text).expect("a file");
+    let launch = Launch::devices().arg(format!("--tokens={}", tokens.display()));
+    (folder, launch.arg("--authorization=rbac").start().await)
+}
+
+#[tokio::test]
+async fn two_doors_say_and_do_the_same() {
+    let (_folder, server) = restricted().await;
+    let mut socket = Socket::new(&server).await;
+    socket.greet(&json!({"Authorization": ROOT.1})).await;
+    let watch = "subscription($kinds: [KindRefInput!]!) { watchResources(kinds: $kinds, \
+                 sendInitialEvents: false, allowBookmarks: false) { type resourceVersion object { \
+                 metadata { name } } } }";
+    let named = |kind: &Kind| json!({"apiVersion": kind.api_version, "kind": kind.kind});
+    let named: Vec<_> = kinds().iter().map(named).collect();
+    socket.subscribe("w", watch, json!({"kinds": named})).await;
+    // It has begun when what comes after it is answered.
+    socket.subscribe("q", "{ __typename }", json!({})).await;
+    socket.payload("q", "next").await;
+    socket.payload("q", "complete").await;
+
+    // What the twins should have been told about, by name and version.
+    let mut expected: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for kind in kinds() {
+        for (number, case) in cases().iter().enumerate() {
+            let row = format!("{} {}", kind.plural, case.name);
+            let mut said = Vec::new();
+            for door in ["rest", "graphql"] {
+                let name = format!("{door}-{number}");
+                let it = twin(&server, &kind, &name).await;
+                let versions = expected.entry(format!("{} {name}", kind.plural)).or_default();
+                versions.extend([it.made, it.wanted, it.reported]);
+                let name = if case.missing { "nobody-is-called-so".to_owned() } else { name };
+                let told = match door {
+                    "rest" => by_rest(&server, &kind, &name, case, &it).await,
+                    _ => by_graphql(&server, &kind, &name, case, &it).await,
+                };
+                let is_new = told.version.is_some_and(|version| version > it.reported);
+                if is_new && !case.dry_run {
+                    versions.extend(told.version);
+                }
+                said.push(Said { version: told.version.map(|_| u64::from(is_new)), ..told });
+            }
+            assert_eq!(said[0], said[1], "{row}: REST, and GraphQL");
+            let accepted = ["accepted", "no-op", "dry run", "its uid"].contains(&case.name);
+            assert_eq!(said[0].code.is_null(), accepted, "{row}: {said:?}");
+            if case.name.starts_with("forbidden") {
+                assert_eq!(said[0].code, json!("FORBIDDEN"), "{row}");
+            }
+        }
+    }
+    // Each accepted write is told once, with its version, and in order; nothing else is.
+    let count: usize = expected.values().map(Vec::len).sum();
+    let mut told: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let mut last = 0;
+    for _ in 0..count {
+        let event = socket.event("w").await;
+        let version = event["resourceVersion"].as_str().expect("a version").parse().expect("one");
+        assert!(version > last, "{event}");
+        last = version;
+        let name = event["object"]["metadata"]["name"].as_str().expect("a name");
+        let of = expected.iter().find(|(key, versions)| {
+            key.ends_with(&format!(" {name}")) && versions.contains(&version)
+        });
+        let (key, _) = of.unwrap_or_else(|| panic!("nobody wrote {event}"));
+        told.entry(key.clone()).or_default().push(version);
+    }
+    assert_eq!(told, expected);
+}
+
+/// A hundred controllers report on one device at the same time. Each of them gets through in the
+/// end, and each accepted report is one version and one event.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_racing_writers_all_get_through() {
+    const WRITERS: usize = 100;
+    let server = std::sync::Arc::new(Server::devices().await);
+    let mut socket = Socket::greeted(&server).await;
+    let watch = "subscription { watchDevices(sendInitialEvents: false, allowBookmarks: false) { \
+                 resourceVersion object { status { message } } } }";
+    socket.subscribe("w", watch, json!({})).await;
+    socket.subscribe("q", "{ __typename }", json!({})).await;
+    socket.payload("q", "next").await;
+    socket.payload("q", "complete").await;
+    let start = server.get("/devices/dev-123").await.version().to_string();
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let (server, mut version) = (std::sync::Arc::clone(&server), start.clone());
+        writers.spawn(async move {
+            let query = "mutation($v: ResourceVersion!, $m: String!) { patchDeviceStatus(input: {ref: \
+                         {name: \"dev-123\"}, resourceVersion: $v, status: {message: $m}}) { changed \
+                         device { metadata { resourceVersion } } errors { code ... on ConflictError \
+                         { currentResourceVersion specChanged } } } }";
+            loop {
+                let variables = json!({"v": version, "m": format!("writer {writer}")});
+                let body = json!({"query": query, "variables": variables});
+                let reply = server.json("POST", "/graphql", &[], &body).await;
+                let told = reply.at("/data/patchDeviceStatus");
+                if told["changed"] == json!(true) {
+                    let version = &told["device"]["metadata"]["resourceVersion"];
+                    return version.as_str().expect("a version").parse::<u64>().expect("a number");
+                }
+                let error = &told["errors"][0];
+                assert_eq!(error["code"], json!("CONFLICT"), "{}", reply.text());
+                assert_eq!(error["specChanged"], json!(false));
+                let current = error["currentResourceVersion"].as_str().expect("a version");
+                assert_ne!(current, version, "a conflict names another version");
+                version = current.to_owned();
+            }
+        });
+    }
+    let mut versions = writers.join_all().await;
+    versions.sort_unstable();
+    versions.dedup();
+    assert_eq!(versions.len(), WRITERS, "each has a version of its own");
+    let mut told = Vec::new();
+    for _ in 0..WRITERS {
+        let event = socket.event("w").await;
+        told.push(event["resourceVersion"].as_str().expect("a version").parse::<u64>().unwrap());
+    }
+    assert_eq!(told, versions);
+}
