@@ -32,7 +32,7 @@ impl Banner<'_> {
         let url = format!("{scheme}://{}", self.address);
         let rows = [
             ("address", url.clone()),
-            ("doors", "REST, GraphQL".to_owned()),
+            ("doors", "REST, GraphQL, Kubernetes".to_owned()),
             ("kinds", self.kinds()),
             ("authorised", self.rights()),
             ("data", self.data.clone()),
