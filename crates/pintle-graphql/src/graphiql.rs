@@ -1,5 +1,5 @@
-//! `GraphiQL`: a page from which people ask, all of it in the program, so that it works where nothing
-//! else can be reached.
+//! `GraphiQL`: a page from which people ask, all of it in the program, so that it works where
+//! nothing else can be reached.
 //!
 //! What is served here names no kind: the page asks for the schema with the headers that its reader
 //! gives it, and keeps those for as long as it is open. Where the vendored files come from stands

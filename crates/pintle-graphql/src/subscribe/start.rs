@@ -11,9 +11,9 @@ use crate::fault::Fault;
 
 /// With the state, or after a version.
 ///
-/// Without a version, the state comes first unless it is declined; then it begins with what happens
-/// next. With a version, its changes follow; with the state on top of that, the state is one that is
-/// not older than the version.
+/// Without a version, the state comes first unless it is declined; then it begins with what
+/// happens next. With a version, its changes follow; with the state on top of that, the state is
+/// one that is not older than the version.
 pub(crate) fn start(input: Input<'_>, newest: Revision) -> Result<Start, Fault> {
     let state = input.get("sendInitialEvents").and_then(Value::as_bool);
     let Some(given) = input.text("resourceVersion") else {
