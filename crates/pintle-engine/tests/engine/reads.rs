@@ -119,7 +119,7 @@ async fn grants_for_different_kinds_are_no_list() {
         let watch = pintle_engine::Watch { selection, start };
         world.engine.rules().grant(&master(), watch).unwrap()
     });
-    assert!(matches!(world.engine.watch(watches.into()).await, Err(Refusal::Internal(_))));
+    assert!(world.engine.watch(watches.into()).await.is_ok(), "changes come in one order");
 }
 
 #[tokio::test]
