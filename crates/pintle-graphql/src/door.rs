@@ -231,10 +231,11 @@ impl GraphqlDoor {
         recording: &Arc<Recording>,
         written_as: WrittenAs,
     ) -> Result<Response<Body>, Faults> {
+        let caller = self.identify(parts, recording).await?;
+        self.check_stranger(&caller)?;
         if parts.method != Method::GET && parts.method != Method::POST {
             return Err(one(method_not_allowed("GET, POST")));
         }
-        let caller = self.identify(parts, recording).await?;
         let asked = self.asked(parts, body, recording).await?;
         let edition = self.edition().await;
         let prepared = match self.prepare(&edition, &caller, &asked) {
@@ -276,6 +277,15 @@ impl GraphqlDoor {
         Err(faults)
     }
 
+    /// What is wrong with a document says what the schema is like, so whoever has shown nothing is
+    /// told of it only if everybody may read the schema.
+    fn check_stranger(&self, caller: &Caller) -> Result<(), Faults> {
+        if self.settings.entrance.is_stranger(caller) {
+            self.check_introspection(caller).map_err(one)?;
+        }
+        Ok(())
+    }
+
     /// Makes ready what a caller asks for, as far as that says nothing of what they may not see.
     pub(crate) fn prepare(
         &self,
@@ -283,9 +293,7 @@ impl GraphqlDoor {
         caller: &Caller,
         asked: &Asked,
     ) -> Result<Prepared, Faults> {
-        if self.settings.entrance.is_stranger(caller) {
-            self.check_introspection(caller).map_err(one)?;
-        }
+        self.check_stranger(caller)?;
         let prepared =
             edition.documents.prepare(&edition.published, &self.settings.limits, asked)?;
         if prepared.introspects() {

@@ -107,7 +107,11 @@ impl fmt::Display for Servers {
         for (index, server) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             let scheme = if server.tls_required() { "tls" } else { "nats" };
-            write!(f, "{comma}{scheme}://{}:{}", server.host(), server.port())?;
+            let host = server.host();
+            // An IPv6 address has colons of its own.
+            let (open, close) =
+                if host.contains(':') && !host.starts_with('[') { ("[", "]") } else { ("", "") };
+            write!(f, "{comma}{scheme}://{open}{host}{close}:{}", server.port())?;
         }
         Ok(())
     }

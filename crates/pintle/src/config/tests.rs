@@ -176,7 +176,11 @@ fn what_is_wrong_in_the_file_is_named_with_line_and_key() {
              policy, tokens, tls-cert, tls-key, tls-self-signed, client-ca, jwt-issuer, \
              jwt-audience, jwks, jwt-ca, jwt-username-claim, jwt-username-prefix, \
              jwt-groups-claim, jwt-groups-prefix, authorization, require-status-precondition, history-age, \
-             history-bytes-max, body-bytes-max, event-type-prefix, condition-event-prefix, \
+             history-bytes-max, body-bytes-max, graphql-depth-max, graphql-aliases-max, \
+             graphql-root-fields-max, graphql-tokens-max, graphql-directives-max, \
+             graphql-cost-max, graphql-page-max, graphql-bulk-max, \
+             graphql-subscriptions-max, graphql-body-bytes-max, graphql-timeout, \
+             event-type-prefix, condition-event-prefix, \
              event-source, webhook, webhooks, nats, metrics, otel-endpoint, shutdown-delay, log-format, audit-log, audit-level, audit-max-size, audit-keep, \
              audit-flush, audit-wait",
         ),

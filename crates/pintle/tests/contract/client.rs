@@ -322,6 +322,8 @@ async fn a_user_and_a_controller_race_for_ten_thousand_rounds() {
     let editing = tokio::spawn(edit(users.clone()));
     let mut reports = 0;
     loop {
+        // What was over before the object was read shows in it.
+        let is_over = editing.is_finished();
         let read = controllers.get("d").await.unwrap();
         let status = status_for(&read);
         match controllers.report(&read, &status).await {
@@ -330,7 +332,7 @@ async fn a_user_and_a_controller_race_for_ten_thousand_rounds() {
                 assert_eq!(written.status.message, status.message);
                 reports += 1;
             }
-            Ok(Reported::Unchanged) if editing.is_finished() => break,
+            Ok(Reported::Unchanged) if is_over => break,
             Ok(Reported::Unchanged) | Err(Error::Stale(Stale::SpecChanged)) => {}
             Err(error) => panic!("{error:?}"),
         }
