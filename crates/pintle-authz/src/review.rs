@@ -256,6 +256,11 @@ fn check_type(kind: ReviewKind, document: &Map<String, Value>) -> Result<(), Rev
             return Err(ReviewError::Malformed(problem));
         }
     }
+    for field in ["metadata", "spec", "status"] {
+        if document.get(field).is_some_and(|found| !found.is_object() && !found.is_null()) {
+            return Err(ReviewError::Malformed(format!("{field} must be an object")));
+        }
+    }
     Ok(())
 }
 

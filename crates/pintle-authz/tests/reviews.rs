@@ -156,6 +156,9 @@ fn questions_that_mean_nothing_are_refused() {
             json!({"spec": {"resourceAttributes": {"resource": "devices/status"}}}),
             "is the plural name alone",
         ),
+        (ReviewKind::SelfSubject, json!({"status": []}), "status must be an object"),
+        (ReviewKind::SelfSubject, json!({"spec": 7}), "spec must be an object"),
+        (SelfSubjectAccess, json!({"metadata": "x"}), "metadata must be an object"),
         (SelfSubjectRules, json!({"spec": {}}), "spec.namespace: Required value"),
         (
             SubjectAccess,

@@ -11,13 +11,13 @@ use http::header::{
     WWW_AUTHENTICATE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use pintle_authz::Verb;
 use pintle_engine::Engine;
 use pintle_http::websocket::{Handshake, HandshakeError};
 use pintle_http::{
     Body, BodyError, Caller, Door, Entrance, Exchange, Misdirected, Reason, Recording, RequestBody,
-    Unauthenticated, manager_of,
+    Unauthenticated, manager_of, set_header,
 };
 
 use crate::executor::{Call, Executed, execute};
@@ -193,9 +193,9 @@ impl GraphqlDoor {
             Response::new(Body::from(edition.published.sdl.as_bytes().to_vec()))
         };
         let headers = response.headers_mut();
-        set(headers, CONTENT_TYPE, "text/plain; charset=utf-8");
-        set(headers, CACHE_CONTROL, "no-cache, private");
-        set(headers, ETAG, tag);
+        set_header(headers, CONTENT_TYPE, "text/plain; charset=utf-8");
+        set_header(headers, CACHE_CONTROL, "no-cache, private");
+        set_header(headers, ETAG, tag);
         Ok(response)
     }
 
@@ -426,7 +426,7 @@ fn refuse_handshake(error: &HandshakeError, recording: &Recording) -> Response<B
     };
     let mut response = refuse(&[fault], MediaType::Json, recording);
     if *error == HandshakeError::Version {
-        set(response.headers_mut(), SEC_WEBSOCKET_VERSION, "13");
+        set_header(response.headers_mut(), SEC_WEBSOCKET_VERSION, "13");
     }
     response
 }
@@ -511,17 +511,17 @@ fn refuse(faults: &[Fault], media_type: MediaType, recording: &Recording) -> Res
     let headers = response.headers_mut();
     let mut details = first.details.iter();
     if let Some((_, allowed)) = details.find(|(name, _)| *name == ALLOWED) {
-        set(headers, ALLOW, allowed.as_str().unwrap_or_default());
+        set_header(headers, ALLOW, allowed.as_str().unwrap_or_default());
     }
     if let Some(seconds) = first.retry_after {
-        set(headers, http::header::RETRY_AFTER, &seconds.to_string());
+        set_header(headers, http::header::RETRY_AFTER, &seconds.to_string());
     }
     if first.status == StatusCode::UNAUTHORIZED {
-        set(headers, WWW_AUTHENTICATE, "Bearer realm=\"pintle\"");
+        set_header(headers, WWW_AUTHENTICATE, "Bearer realm=\"pintle\"");
     }
     if matches!(first.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
         // What was not read is in the way of the next request.
-        set(headers, http::header::CONNECTION, "close");
+        set_header(headers, http::header::CONNECTION, "close");
     }
     response
 }
@@ -536,15 +536,8 @@ fn response(status: StatusCode, text: String, media_type: MediaType) -> Response
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    set(headers, CONTENT_TYPE, media_type.as_str());
-    set(headers, CACHE_CONTROL, "no-store");
-    set(headers, VARY, "accept");
+    set_header(headers, CONTENT_TYPE, media_type.as_str());
+    set_header(headers, CACHE_CONTROL, "no-store");
+    set_header(headers, VARY, "accept");
     response
-}
-
-/// Sets a header whose value is known to be printable ASCII, or leaves it out.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
 }

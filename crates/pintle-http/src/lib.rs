@@ -10,10 +10,12 @@ mod doors;
 mod entity_tag;
 mod entrance;
 mod exchange;
+mod headers;
 pub mod health;
 mod hosts;
 mod manager;
 mod metrics;
+mod percent;
 mod reason;
 mod refusals;
 mod server;
@@ -29,9 +31,11 @@ pub use exchange::{
     Decision, Details, Exchange, Gate, Observer, Observers, Outcome, Pass, Passage, Phase,
     Recording, RequestId, RequestLog, Step, TraceParent,
 };
+pub use headers::{add_warnings, set_header};
 pub use hosts::{ForeignHost, NotOneHost, check_host, check_local};
 pub use manager::manager_of;
 pub use metrics::{Collector, Format, Metrics, Text};
+pub use percent::percent_decoded;
 pub use pintle_identity::{Authenticators, Caller, Connection, Lapse, Lapsed, Unauthenticated};
 pub use reason::Reason;
 pub use refusals::{Answer, Subject, answer};

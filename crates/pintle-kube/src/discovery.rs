@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use pintle_authz::ReviewKind;
 use pintle_engine::{Catalog, Served};
-use pintle_http::Body;
+use pintle_http::{Body, set_header};
 use pintle_model::{Kind, Scope};
 use pintle_schema::{Version, compare_versions};
 use serde_json::{Map, Value, json};
@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use crate::accept::{Encoding, Range};
 use crate::api::KubeDoor;
 use crate::openapi;
-use crate::reply::{self, Failure, plain_form, set};
+use crate::reply::{self, Failure, plain_form};
 use crate::review::TOKEN_REVIEW;
 use crate::route::{GroupVersion, Route};
 
@@ -423,8 +423,8 @@ fn tagged(headers: &HeaderMap, page: &Page, media_type: &str) -> Response<Body> 
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = response.headers_mut();
-    set(headers, http::header::CONTENT_TYPE, media_type);
-    set(headers, ETAG, &page.tag);
+    set_header(headers, http::header::CONTENT_TYPE, media_type);
+    set_header(headers, ETAG, &page.tag);
     headers.insert(VARY, HeaderValue::from_static("Accept"));
     response
 }

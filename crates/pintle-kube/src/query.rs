@@ -1,7 +1,8 @@
 //! The part of an address behind the question mark.
 
+use pintle_http::percent_decoded;
+
 use crate::reply::Failure;
-use crate::route::percent_decoded;
 
 /// All parameters of a request, decoded. As upstream, those that mean nothing are passed over.
 #[derive(Debug, Clone, Default)]

@@ -1,15 +1,14 @@
 //! Responses: documents in the form that was asked for, and failures.
 
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WARNING,
-    WWW_AUTHENTICATE,
-};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, Response, StatusCode};
 use pintle_authz::PathForbidden;
 use pintle_engine::Refusal;
 use pintle_http::websocket::HandshakeError;
-use pintle_http::{Answer, Body, BodyError, Lapsed, Misdirected, Recording, Unauthenticated};
+use pintle_http::{
+    Answer, Body, BodyError, Lapsed, Misdirected, Recording, Unauthenticated, set_header,
+};
 use pintle_model::{FieldError, InvalidSelector};
 use serde_json::Value;
 
@@ -153,15 +152,15 @@ pub(crate) fn answer_failure(failure: &Failure, recording: &Recording) -> Respon
     let mut response = document(status.code, Encoding::Json, &status.to_value());
     let headers = response.headers_mut();
     if let Some(seconds) = status.details.get("retryAfterSeconds") {
-        set(headers, RETRY_AFTER, &seconds.to_string());
+        set_header(headers, RETRY_AFTER, &seconds.to_string());
     }
     if status.code == 401 {
-        set(headers, WWW_AUTHENTICATE, "Bearer realm=\"pintle\"");
+        set_header(headers, WWW_AUTHENTICATE, "Bearer realm=\"pintle\"");
     }
     match failure {
-        Failure::MethodNotAllowed { allow } => set(headers, ALLOW, allow),
+        Failure::MethodNotAllowed { allow } => set_header(headers, ALLOW, allow),
         // What was not read is in the way of the next request.
-        Failure::Body(_) => set(headers, CONNECTION, "close"),
+        Failure::Body(_) => set_header(headers, CONNECTION, "close"),
         _ => {}
     }
     response
@@ -197,8 +196,8 @@ pub(crate) fn encoded(code: u16, encoding: Encoding, json: Bytes) -> Response<Bo
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
-    set(response.headers_mut(), CONTENT_TYPE, encoding.media_type());
-    set(response.headers_mut(), CACHE_CONTROL, "no-cache, private");
+    set_header(response.headers_mut(), CONTENT_TYPE, encoding.media_type());
+    set_header(response.headers_mut(), CACHE_CONTROL, "no-cache, private");
     response
 }
 
@@ -211,40 +210,6 @@ fn yaml(json: &[u8]) -> String {
 /// The encoding of an answer that has no table.
 pub(crate) fn plain_form(headers: &HeaderMap) -> Result<Form, Failure> {
     Form::plain(headers).ok_or(Failure::NotAcceptable)
-}
-
-/// Sets a header whose value is known to be printable ASCII, or leaves it out.
-pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
-}
-
-/// So many characters all warnings of a response have together, and each of them, as upstream.
-const WARNINGS_CHARS_MAX: usize = 4_096;
-const WARNING_CHARS_MAX: usize = 256;
-
-/// Adds `Warning` headers (RFC 7234, section 5.5, code 299), each sentence once.
-pub(crate) fn warn(response: &mut Response<Body>, warnings: &[String]) {
-    let mut room = WARNINGS_CHARS_MAX;
-    for (index, warning) in warnings.iter().enumerate() {
-        if warnings.iter().take(index).any(|earlier| earlier == warning) {
-            continue;
-        }
-        let text: String = warning.chars().take(WARNING_CHARS_MAX).map(header_char).collect();
-        room = room.saturating_sub(text.len());
-        if room == 0 {
-            break;
-        }
-        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
-            response.headers_mut().append(WARNING, value);
-        }
-    }
-}
-
-fn header_char(c: char) -> char {
-    if c.is_ascii_graphic() || c == ' ' { c } else { '?' }
 }
 
 impl From<Lapsed> for Failure {

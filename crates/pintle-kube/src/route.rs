@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::Method;
 use pintle_authz::{Subresource, Verb};
 use pintle_engine::NAMESPACES;
+use pintle_http::percent_decoded;
 
 /// A path, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,25 +181,6 @@ fn target(at: GroupVersion, segments: &[&str]) -> Option<Target> {
 
 fn decode(segment: &str) -> Option<String> {
     percent_decoded(segment).map(Cow::into_owned)
-}
-
-/// Undoes percent-encoding; nothing when the text is not encoded right.
-pub(crate) fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]

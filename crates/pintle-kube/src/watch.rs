@@ -10,7 +10,7 @@ use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use pintle_engine::{Refusal, Start, Watch, WatchEvent, Watcher};
 use pintle_http::websocket::{Handshake, Message, Socket};
-use pintle_http::{Body, Lapse, Lapsed, Recording};
+use pintle_http::{Body, Lapse, Lapsed, Recording, set_header};
 use pintle_model::{Object, Revision};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ use crate::face::Face;
 use crate::options::ListOptions;
 use crate::read::Include;
 use crate::refusals::Deed;
-use crate::reply::{self, Failure, Refused, failure_object};
+use crate::reply::{Failure, Refused, failure_object};
 use crate::status::About;
 use crate::table::Table;
 
@@ -125,8 +125,8 @@ fn response(stream: Stream) -> Response<Body> {
         Some((joined(events), stream))
     });
     let mut response = Response::new(Body::endless(pieces));
-    reply::set(response.headers_mut(), CONTENT_TYPE, "application/json");
-    reply::set(response.headers_mut(), CACHE_CONTROL, "no-cache, private");
+    set_header(response.headers_mut(), CONTENT_TYPE, "application/json");
+    set_header(response.headers_mut(), CACHE_CONTROL, "no-cache, private");
     response
 }
 

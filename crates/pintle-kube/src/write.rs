@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Response;
 use pintle_authz::{Ask, Asks as _, Granted, RefineError, Subresource, Verb};
 use pintle_engine::{List, Listed, Refusal, Removal, Write, Written, ask_for};
-use pintle_http::{Body, RequestBody, manager_of};
+use pintle_http::{Body, RequestBody, add_warnings, manager_of};
 use pintle_model::{Manner, ObjectKey, ObjectName, Revision};
 use pintle_rules::{
     Conduct, Edit, FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat,
@@ -20,7 +20,7 @@ use crate::body::{self, Read, Shaped};
 use crate::options::{Deletion, ListOptions, WriteOptions, revision};
 use crate::read::{Include, collection, show};
 use crate::refusals::{self, Deed};
-use crate::reply::{self, Failure, warn};
+use crate::reply::{self, Failure};
 use crate::status::success;
 
 /// A new object.
@@ -132,7 +132,7 @@ pub(crate) async fn delete(call: Call<'_>, body: RequestBody) -> Result<Response
     }
     let gone = success(&call.about(name), written.object.uid().as_str());
     let mut response = reply::document(200, form.encoding, &gone);
-    warn(&mut response, &written.warnings);
+    add_warnings(response.headers_mut(), &written.warnings);
     Ok(response)
 }
 
@@ -411,6 +411,6 @@ fn respond(
     let view = call.view(&written.object);
     let mut response = show(call, form, code, &written.object, view);
     let said: Vec<String> = warnings.iter().chain(&written.warnings).cloned().collect();
-    warn(&mut response, &said);
+    add_warnings(response.headers_mut(), &said);
     response
 }

@@ -6,9 +6,7 @@
 
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
 use http::{Response, StatusCode};
-use pintle_http::Body;
-
-use crate::reply::set;
+use pintle_http::{Body, set_header};
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +39,10 @@ impl Asset {
         let mut response = Response::new(Body::from(text));
         *response.status_mut() = StatusCode::OK;
         let headers = response.headers_mut();
-        set(headers, CONTENT_TYPE, media_type);
-        set(headers, CACHE_CONTROL, "no-cache");
-        set(headers, CONTENT_SECURITY_POLICY, POLICY);
-        set(headers, CONTENT_TYPE_OPTIONS, "nosniff");
+        set_header(headers, CONTENT_TYPE, media_type);
+        set_header(headers, CACHE_CONTROL, "no-cache");
+        set_header(headers, CONTENT_SECURITY_POLICY, POLICY);
+        set_header(headers, CONTENT_TYPE_OPTIONS, "nosniff");
         response
     }
 }

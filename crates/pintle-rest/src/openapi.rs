@@ -22,13 +22,13 @@ use bytes::Bytes;
 use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, Response, StatusCode};
 use pintle_engine::{Catalog, Served};
-use pintle_http::Body;
+use pintle_http::{Body, set_header};
 use pintle_schema::Version;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::api::RestDoor;
-use crate::reply::{Failure, json_bytes, set};
+use crate::reply::{Failure, json_bytes};
 use names::Names;
 use schema::{Fields, with};
 
@@ -161,7 +161,7 @@ impl Description {
         } else {
             json_bytes(StatusCode::OK, made.text)
         };
-        set(response.headers_mut(), ETAG, &made.tag);
+        set_header(response.headers_mut(), ETAG, &made.tag);
         Ok(response)
     }
 

@@ -1,10 +1,10 @@
 //! The part of an address behind the question mark.
 
+use pintle_http::percent_decoded;
 use pintle_model::{FieldSelector, LabelSelector};
 use pintle_rules::{ConflictScope, FieldValidation, Propagation};
 
 use crate::reply::Failure;
-use crate::route::percent_decoded;
 
 /// All parameters that the door understands.
 #[derive(Debug, Clone, Default)]

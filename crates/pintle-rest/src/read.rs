@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 use pintle_authz::{Forbidden, Granted, Reach, Subresource, Verb};
 use pintle_engine::{Get, List, Listed, Refusal, Selection, Served};
 use pintle_events::document::{View, write_object};
-use pintle_http::{Body, EntityTags, Subject};
+use pintle_http::{Body, EntityTags, Subject, set_header};
 use pintle_model::Object;
 use pintle_rules::{Conflict, Refusal as RulesRefusal};
 use pintle_schema::Version;
@@ -101,7 +101,7 @@ fn conditional(
     if tags(IF_NONE_MATCH)?.is_some_and(|tags| tags.lists(object.revision)) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        reply::set(response.headers_mut(), ETAG, &format!("\"{}\"", object.revision));
+        set_header(response.headers_mut(), ETAG, &format!("\"{}\"", object.revision));
         return Ok(Some(response));
     }
     Ok(None)
@@ -159,9 +159,9 @@ pub(crate) async fn list(call: Call<'_>) -> Result<Response<Body>, Failure> {
         .map(|after| ContinueToken { revision: listed.revision, after: after.clone() }.encode());
     let mut response = array(Arc::clone(&call.served), Arc::clone(&call.version), listed);
     reply::set_media_type(&mut response, &call.served, &call.version);
-    reply::set(response.headers_mut(), RESOURCE_VERSION, &revision);
+    set_header(response.headers_mut(), RESOURCE_VERSION, &revision);
     if let Some(token) = next {
-        reply::set(response.headers_mut(), LINK, &next_link(&call, &token));
+        set_header(response.headers_mut(), LINK, &next_link(&call, &token));
     }
     Ok(response)
 }

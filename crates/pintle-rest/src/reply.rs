@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER, WARNING,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use http::request::Parts;
@@ -16,7 +16,7 @@ use pintle_events::{InvalidCursor, InvalidPattern};
 use pintle_http::health::{self, Check};
 use pintle_http::{
     Answer, Body, BodyError, ForeignHost, Format, InvalidEntityTag, Lapsed, Metrics, Misdirected,
-    Reason, Recording, Subject, Unauthenticated, answer,
+    Reason, Recording, Subject, Unauthenticated, answer, set_header,
 };
 use pintle_model::{GroupResource, InvalidRevision, InvalidSelector, Object};
 use pintle_rules::{Conflict, Refusal as RulesRefusal};
@@ -152,7 +152,7 @@ pub(crate) fn checked(page: &str, checks: &[Check], parts: &Parts) -> Response<B
 fn text_response(status: StatusCode, media_type: &str, text: String) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    set(response.headers_mut(), CONTENT_TYPE, media_type);
+    set_header(response.headers_mut(), CONTENT_TYPE, media_type);
     response
 }
 
@@ -188,52 +188,18 @@ pub(crate) fn object_response(
 pub(crate) fn set_media_type(response: &mut Response<Body>, served: &Served, version: &Version) {
     if version.name != served.default_version().name {
         let media_type = format!("application/json;version={}", version.name);
-        set(response.headers_mut(), CONTENT_TYPE, &media_type);
+        set_header(response.headers_mut(), CONTENT_TYPE, &media_type);
     }
 }
 
 /// Sets the entity tag of an object.
 pub(crate) fn set_entity_tag(response: &mut Response<Body>, object: &Object) {
-    set(response.headers_mut(), ETAG, &format!("\"{}\"", object.revision));
+    set_header(response.headers_mut(), ETAG, &format!("\"{}\"", object.revision));
 }
 
 /// A JSON body that is neither an object of a kind nor a failure.
 pub(crate) fn message(value: &Value) -> Response<Body> {
     json_response(StatusCode::OK, value)
-}
-
-/// Sets a header whose value is known to be printable ASCII, or leaves it out.
-pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
-}
-
-/// So many characters all warnings of a response have together, and each of them, as upstream.
-const WARNINGS_CHARS_MAX: usize = 4_096;
-const WARNING_CHARS_MAX: usize = 256;
-
-/// Adds `Warning` headers (RFC 7234, section 5.5, code 299), each sentence once.
-pub(crate) fn warn(response: &mut Response<Body>, warnings: &[String]) {
-    let mut room = WARNINGS_CHARS_MAX;
-    for (index, warning) in warnings.iter().enumerate() {
-        if warnings.iter().take(index).any(|earlier| earlier == warning) {
-            continue;
-        }
-        let text: String = warning.chars().take(WARNING_CHARS_MAX).map(header_char).collect();
-        room = room.saturating_sub(text.len());
-        if room == 0 {
-            break;
-        }
-        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
-            response.headers_mut().append(WARNING, value);
-        }
-    }
-}
-
-fn header_char(c: char) -> char {
-    if c.is_ascii_graphic() || c == ' ' { c } else { '?' }
 }
 
 /// The version of a kind that a request asks for: `Accept: application/json;version=v1`, else the
@@ -547,17 +513,17 @@ pub(crate) fn answer_failure(failure: &Failure, recording: &Recording) -> Respon
     let mut response = json_response(found.status, &failure_body(failure, &found, recording));
     let headers = response.headers_mut();
     if let Some(seconds) = found.retry_after {
-        set(headers, RETRY_AFTER, &seconds.to_string());
+        set_header(headers, RETRY_AFTER, &seconds.to_string());
     }
     if found.status == StatusCode::UNAUTHORIZED {
-        set(headers, WWW_AUTHENTICATE, "Bearer realm=\"pintle\"");
+        set_header(headers, WWW_AUTHENTICATE, "Bearer realm=\"pintle\"");
     }
     match failure {
-        Failure::MethodNotAllowed { allow } => set(headers, ALLOW, allow),
+        Failure::MethodNotAllowed { allow } => set_header(headers, ALLOW, allow),
         // What was not read is in the way of the next request.
-        Failure::Body(_) => set(headers, CONNECTION, "close"),
+        Failure::Body(_) => set_header(headers, CONNECTION, "close"),
         Failure::UnsupportedMediaType { accepted, .. } if accepted.contains("patch") => {
-            set(headers, HeaderName::from_static("accept-patch"), accepted);
+            set_header(headers, HeaderName::from_static("accept-patch"), accepted);
         }
         _ => {}
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::Method;
 use pintle_authz::{ReviewKind, Verb};
+use pintle_http::percent_decoded;
 
 use crate::reply::{Failure, Page};
 
@@ -218,25 +219,6 @@ impl Route {
 /// Undoes percent-encoding. What is empty, not UTF-8 or not encoded right names nothing.
 fn decode(segment: &str) -> Result<Cow<'_, str>, Failure> {
     percent_decoded(segment).filter(|segment| !segment.is_empty()).ok_or(Failure::NoSuchPath)
-}
-
-/// Undoes percent-encoding; nothing when the text is not encoded right.
-pub(crate) fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]

@@ -12,14 +12,14 @@ use http::{HeaderMap, HeaderName, Response};
 use pintle_authz::{Granted, Verb};
 use pintle_engine::{Refusal, Served, Start, Watch, WatchEvent, Watcher};
 use pintle_events::document::{View, write_object};
-use pintle_http::{Body, Lapse, Lapsed, Recording, Subject};
+use pintle_http::{Body, Lapse, Lapsed, Recording, Subject, set_header};
 use pintle_model::{Object, Revision};
 use pintle_schema::Version;
 use serde_json::json;
 
 use crate::api::{Call, RestDoor};
 use crate::read::accepts;
-use crate::reply::{self, Failure, failure_object};
+use crate::reply::{Failure, failure_object};
 
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,8 +107,8 @@ pub(crate) fn stream_response(
         Framing::ServerSentEvents => "text/event-stream",
         Framing::Lines => "application/x-ndjson",
     };
-    reply::set(response.headers_mut(), CONTENT_TYPE, media_type);
-    reply::set(response.headers_mut(), CACHE_CONTROL, "no-store");
+    set_header(response.headers_mut(), CONTENT_TYPE, media_type);
+    set_header(response.headers_mut(), CACHE_CONTROL, "no-store");
     response
 }
 

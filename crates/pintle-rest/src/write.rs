@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 use pintle_authz::{Ask, Granted, Reach, RefineError, Subresource, Verb};
 use pintle_engine::{Refusal, Wait, Write, Written, ask_for};
 use pintle_events::document::{self, View};
-use pintle_http::{Body, EntityTags, Phase, Recording, RequestBody, manager_of};
+use pintle_http::{
+    Body, EntityTags, Phase, Recording, RequestBody, add_warnings, manager_of, set_header,
+};
 use pintle_model::{Manner, Object, ObjectKey, ObjectName, Revision, Uid};
 use pintle_rules::{
     ConditionEdit, Conduct, DeleteOptions, Edit, ForeignLane, Intent, Lane, MetadataMode, Patch,
@@ -19,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::{Call, RestDoor};
 use crate::query::propagation;
-use crate::reply::{self, Failure, Refused, message, object_response, warn};
+use crate::reply::{Failure, Refused, message, object_response};
 use crate::shape::{self, Shaped};
 
 /// A new object.
@@ -56,7 +58,7 @@ pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response
     let mut response = respond(&call, StatusCode::CREATED, &version, &written);
     if !call.query.dry_run {
         let location = format!("{}/{}", crate::api::qualified(&call.served), written.object.uid());
-        reply::set(response.headers_mut(), LOCATION, &location);
+        set_header(response.headers_mut(), LOCATION, &location);
     }
     Ok(response)
 }
@@ -250,7 +252,7 @@ pub(crate) async fn delete(
         format!("{kind} deletion has begun and waits for finalizers: {waiting}")
     };
     let mut response = message(&json!({"message": text, "uid": object.uid().as_str()}));
-    warn(&mut response, &written.warnings);
+    add_warnings(response.headers_mut(), &written.warnings);
     Ok(response)
 }
 
@@ -576,6 +578,6 @@ fn respond(
 ) -> Response<Body> {
     let view = view(call, &written.object);
     let mut response = object_response(status, &call.served, version, &written.object, view);
-    warn(&mut response, &written.warnings);
+    add_warnings(response.headers_mut(), &written.warnings);
     response
 }

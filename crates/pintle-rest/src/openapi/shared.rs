@@ -353,8 +353,7 @@ fn header(key: &str) -> Value {
             json!({"type": "string", "minLength": 1, "pattern": "^(\\*|\"[0-9]+\")$"})
         }
         "Absent" => json!({"const": "*"}),
-        "Prefer" => json!({"const": "return=representation"}),
-        // Only a watch looks at it.
+        // Only a watch looks at Last-Event-ID, and a preference that nobody knows is passed over.
         _ => json!({"type": "string"}),
     }
 }

@@ -19,6 +19,7 @@ mod crash;
 mod embedded;
 mod events;
 mod faults;
+mod full_disk;
 mod graphql;
 mod guide;
 mod identity;

@@ -30,6 +30,22 @@ pub(crate) struct Launch {
     args: Vec<OsString>,
     log: Option<&'static str>,
     variables: Vec<(&'static str, String)>,
+    small_disk: bool,
+}
+
+/// Whether a process can be given a disk of its own here.
+pub(crate) fn small_disks() -> bool {
+    let mut command = on_small_disk(Path::new("/tmp"));
+    command.arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// Runs what is added as arguments with a disk of 8 MiB at a directory, which nobody else sees and
+/// which ends with the process.
+fn on_small_disk(at: &Path) -> Command {
+    let mount = "mount -t tmpfs -o size=8m pintle \"$0\" && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", mount]).arg(at);
+    command
 }
 
 impl Launch {
@@ -67,6 +83,12 @@ impl Launch {
         self
     }
 
+    /// With data on a disk of its own that holds 8 MiB. See [`small_disks`].
+    pub(crate) fn on_small_disk(mut self) -> Self {
+        self.small_disk = true;
+        self
+    }
+
     /// Starts the server on a free port, with a data directory of its own.
     pub(crate) async fn start(self) -> Server {
         let data_dir = tempfile::tempdir().expect("a temporary directory");
@@ -82,7 +104,14 @@ impl Launch {
     }
 
     fn command(&self, data_dir: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pintle"));
+        let program = env!("CARGO_BIN_EXE_pintle");
+        let mut command = if self.small_disk {
+            let mut command = on_small_disk(data_dir);
+            command.arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
         command.arg("serve").args(&self.paths).arg("--data-dir").arg(data_dir).args(&self.args);
         without_settings(&mut command);
         command.envs(self.log.map(|wanted| ("RUST_LOG", wanted)));
