@@ -19,6 +19,7 @@
 mod dead;
 mod delivery;
 mod envelope;
+mod header_value;
 mod place;
 mod ports;
 mod position;
@@ -29,6 +30,7 @@ mod retry;
 pub use dead::{DEAD_LETTER_BYTES_MAX, DeadLetters};
 pub use delivery::Delivery;
 pub use envelope::Envelope;
+pub use header_value::header_value;
 pub use place::{Place, PlaceError};
 pub use ports::{Gap, Outcome, Parcel, Portion, Source, SourceError, Start, Transport};
 pub use position::{Position, PositionError};

@@ -2,11 +2,9 @@
 //!
 //! <https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/nats-protocol-binding.md>
 
-use std::fmt::Write as _;
-
 use async_nats::header::{HeaderMap, HeaderValue};
 use bytes::Bytes;
-use pintle_delivery::Envelope;
+use pintle_delivery::{Envelope, header_value};
 
 use crate::Mode;
 
@@ -24,7 +22,7 @@ pub(crate) struct Message {
 /// What JetStream knows repeats by: the `id` of the event, and its `source`. Two servers, or one
 /// that forgets everything at its end, give the same `id` to different events.
 pub fn message_id<E: Envelope>(event: &E) -> String {
-    encoded(&format!("{}@{}", event.id(), event.source()))
+    header_value(&format!("{}@{}", event.id(), event.source()))
 }
 
 pub(crate) fn message<E: Envelope>(mode: Mode, event: &E) -> Message {
@@ -51,28 +49,10 @@ fn add_attributes<E: Envelope>(headers: &mut HeaderMap, event: &E) {
     ];
     for (name, value) in attributes.into_iter().chain(event.extensions()) {
         // It cannot fail: what a header cannot hold was encoded.
-        if let Ok(value) = encoded(value).parse::<HeaderValue>() {
+        if let Ok(value) = header_value(value).parse::<HeaderValue>() {
             headers.insert(format!("ce-{name}"), value);
         }
     }
-}
-
-/// As the HTTP binding has it (3.1.3.2): a space, a quote, a percent sign and everything that is no
-/// printable ASCII is percent-encoded, byte by byte of its UTF-8.
-fn encoded(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        match byte {
-            b'"' | b'%' => push_encoded(&mut text, byte),
-            b'!'..=b'~' => text.push(char::from(byte)),
-            _ => push_encoded(&mut text, byte),
-        }
-    }
-    text
-}
-
-fn push_encoded(text: &mut String, byte: u8) {
-    write!(text, "%{byte:02X}").expect("text grows in memory");
 }
 
 #[cfg(test)]

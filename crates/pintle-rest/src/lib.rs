@@ -16,7 +16,6 @@ mod reply;
 mod review;
 mod route;
 mod shape;
-mod token;
 mod watch;
 mod write;
 

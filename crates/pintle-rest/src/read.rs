@@ -8,14 +8,13 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 use pintle_authz::{Forbidden, Granted, Reach, Subresource, Verb};
 use pintle_engine::{Get, List, Listed, Refusal, Selection, Served};
 use pintle_events::document::{View, write_object};
-use pintle_http::{Body, EntityTags, Subject, set_header};
+use pintle_http::{Body, EntityTags, PageToken, Subject, set_header};
 use pintle_model::Object;
 use pintle_rules::{Conflict, Refusal as RulesRefusal};
 use pintle_schema::Version;
 
 use crate::api::Call;
 use crate::reply::{self, Failure, Refused, json_bytes, object_response};
-use crate::token::ContinueToken;
 
 /// The revision of the snapshot that a list shows.
 const RESOURCE_VERSION: HeaderName = HeaderName::from_static("pintle-resource-version");
@@ -140,7 +139,7 @@ pub(crate) async fn list(call: Call<'_>) -> Result<Response<Body>, Failure> {
             "resourceVersion goes with watch=true; a list shows the newest state",
         ));
     }
-    let token = call.query.continue_token.as_deref().map(ContinueToken::decode).transpose()?;
+    let token = call.query.continue_token.as_deref().map(page_token).transpose()?;
     let grants = call.selections(&Verb::List).into_iter().map(|selection| {
         let list = List {
             selection,
@@ -156,7 +155,7 @@ pub(crate) async fn list(call: Call<'_>) -> Result<Response<Body>, Failure> {
     let next = listed
         .next
         .as_ref()
-        .map(|after| ContinueToken { revision: listed.revision, after: after.clone() }.encode());
+        .map(|after| PageToken { revision: listed.revision, after: after.clone() }.encode());
     let mut response = array(Arc::clone(&call.served), Arc::clone(&call.version), listed);
     reply::set_media_type(&mut response, &call.served, &call.version);
     set_header(response.headers_mut(), RESOURCE_VERSION, &revision);
@@ -241,4 +240,12 @@ pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|part| part.split(';').next().is_some_and(|part| part.trim() == media_type))
+}
+
+fn page_token(text: &str) -> Result<PageToken, Failure> {
+    PageToken::decode(text).ok_or_else(|| {
+        Failure::bad_request(
+            "the continue token is not one of this server's; list again from the start",
+        )
+    })
 }

@@ -2,11 +2,9 @@
 //!
 //! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>
 
-use std::fmt::Write as _;
-
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pintle_delivery::{Envelope, Parcel};
+use pintle_delivery::{Envelope, Parcel, header_value};
 
 use crate::Mode;
 use crate::sign::message_id;
@@ -82,45 +80,7 @@ fn attributes<E: Envelope>(event: &E) -> HeaderMap {
     let attributes = attributes.into_iter().chain(event.extensions());
     let headers = attributes.filter_map(|(name, value)| {
         let name = HeaderName::try_from(format!("ce-{name}")).ok()?;
-        Some((name, HeaderValue::try_from(encoded(value)).ok()?))
+        Some((name, HeaderValue::try_from(header_value(value)).ok()?))
     });
     headers.collect()
-}
-
-/// A value as a header has it (3.1.3.2): a space, a quote, a percent sign and everything that is no
-/// printable ASCII is percent-encoded, byte by byte of its UTF-8.
-fn encoded(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        match byte {
-            b'"' | b'%' => push_encoded(&mut text, byte),
-            b'!'..=b'~' => text.push(char::from(byte)),
-            _ => push_encoded(&mut text, byte),
-        }
-    }
-    text
-}
-
-fn push_encoded(text: &mut String, byte: u8) {
-    write!(text, "%{byte:02X}").expect("text grows in memory");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_encoded_as_the_binding_says() {
-        for (value, expected) in [
-            ("plain-~!", "plain-~!"),
-            ("a b", "a%20b"),
-            ("\"%\"", "%22%25%22"),
-            ("Euro € 😀", "Euro%20%E2%82%AC%20%F0%9F%98%80"),
-            ("\r\nx: y", "%0D%0Ax:%20y"),
-            ("\u{7f}", "%7F"),
-            ("", ""),
-        ] {
-            assert_eq!(encoded(value), expected, "{value:?}");
-        }
-    }
 }

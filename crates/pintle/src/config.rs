@@ -191,7 +191,8 @@ pub enum ConfigError {
         why: String,
     },
     /// The settings file has a key that is no setting.
-    #[error("{}, line {line}: unknown key {key:?}; the keys are {known}", file.display())]
+    #[error("{}, line {line}: unknown key {key:?}{} `pintle serve --help` lists the settings",
+            file.display(), similar_to(nearest.as_deref()))]
     UnknownKey {
         /// The file.
         file: PathBuf,
@@ -199,8 +200,8 @@ pub enum ConfigError {
         line: u64,
         /// The key.
         key: String,
-        /// All keys there are.
-        known: String,
+        /// The key that looks most like it, if one does.
+        nearest: Option<String>,
     },
     /// A setting has a value that it cannot have.
     #[error("{origin}: {why}")]
@@ -237,6 +238,11 @@ impl std::fmt::Display for Origin {
             }
         }
     }
+}
+
+/// `; did you mean "listen"?`, or the end of the sentence.
+fn similar_to(nearest: Option<&str>) -> String {
+    nearest.map_or_else(|| ".".to_owned(), |key| format!("; did you mean {key:?}?"))
 }
 
 #[cfg(test)]

@@ -5,48 +5,26 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pintle_engine::Listed;
-use pintle_model::{ObjectName, Revision};
+use pintle_http::PageToken;
+use pintle_model::ObjectName;
 
 use crate::data::{Data, Record, Shown};
 use crate::fault::Fault;
 use crate::schema::KindTypes;
 
-/// Where to go on, and as of when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cursor {
-    pub(crate) revision: Revision,
-    pub(crate) after: ObjectName,
-}
-
-impl Cursor {
-    pub(crate) fn encode(&self) -> String {
-        let Self { revision, after } = self;
-        URL_SAFE_NO_PAD.encode(format!("1/{revision}/{}/{}", after.namespace, after.name))
-    }
-
-    pub(crate) fn decode(text: &str) -> Result<Self, Fault> {
-        Self::read(text).ok_or_else(|| {
-            Fault::bad_input("`after` is no cursor of this server; list again from the start")
-        })
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        let rest = text.strip_prefix("1/")?;
-        let (revision, rest) = rest.split_once('/')?;
-        let (namespace, name) = rest.split_once('/')?;
-        let revision = Revision::parse(revision).ok()?;
-        Some(Self { revision, after: ObjectName::new(namespace, name) })
-    }
+/// Where a page goes on, as a caller says it.
+pub(crate) fn cursor(text: &str) -> Result<PageToken, Fault> {
+    PageToken::decode(text).ok_or_else(|| {
+        Fault::bad_input("`after` is no cursor of this server; list again from the start")
+    })
 }
 
 /// A page as the schema has it.
 pub(crate) fn connection(kind: &Arc<KindTypes>, listed: &Listed, is_first: bool) -> Data {
     let Listed { objects, revision, next } = listed;
-    let cursor = |name: &ObjectName| Cursor { revision: *revision, after: name.clone() }.encode();
+    let cursor =
+        |name: &ObjectName| PageToken { revision: *revision, after: name.clone() }.encode();
     let shown = |object| {
         Data::from(Arc::new(Shown {
             kind: Arc::clone(kind),
@@ -76,20 +54,4 @@ pub(crate) fn connection(kind: &Arc<KindTypes>, listed: &Listed, is_first: bool)
         .with("totalCount", total)
         .with("resourceVersion", revision.to_string())
         .into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cursors_survive_and_nonsense_does_not() {
-        for (namespace, name) in [("default", "a"), ("", "system:x"), ("ns", "a/b")] {
-            let cursor = Cursor { revision: Revision(7), after: ObjectName::new(namespace, name) };
-            assert_eq!(Cursor::decode(&cursor.encode()).ok(), Some(cursor));
-        }
-        for bad in ["", "!!", "MS94", "MS8wMS9hL2I"] {
-            assert!(Cursor::decode(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -11,7 +11,7 @@ use pintle_rules::Refusal as RulesRefusal;
 use super::Call;
 use super::address::{self, Target};
 use super::input::Input;
-use super::pages::{self, Cursor};
+use super::pages;
 use crate::data::{Data, Shown};
 use crate::fault::Fault;
 use crate::limits::LimitExceeded;
@@ -105,7 +105,7 @@ pub(crate) async fn resources(call: &Call, input: Input<'_>) -> Answered {
 
 /// Objects of a kind, a page at a time.
 pub(crate) async fn list(call: &Call, kind: &Arc<KindTypes>, input: Input<'_>) -> Answered {
-    let after = input.text("after").map(Cursor::decode).transpose()?;
+    let after = input.text("after").map(pages::cursor).transpose()?;
     let at = match &after {
         Some(cursor) => Some(cursor.revision),
         None => snapshot(call, kind, input)?,

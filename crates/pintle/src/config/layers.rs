@@ -83,6 +83,13 @@ fn key_of(setting: &Arg) -> String {
     setting.get_long().expect("settings are the arguments with a long name").to_owned()
 }
 
+/// The key that looks most like one that there is not, if it looks like a slip of the pen.
+fn nearest(key: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    let alike = known.map(|it| (strsim::jaro(&it, key), it));
+    let best = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    best.filter(|(likeness, _)| *likeness > 0.8).map(|(_, known)| known)
+}
+
 fn variable_of(key: &str) -> String {
     format!("PINTLE_{}", key.replace('-', "_").to_ascii_uppercase())
 }
@@ -139,8 +146,8 @@ fn from_entry(
     let in_file = |setting: &&Arg| setting.get_long() != Some("config");
     let mut known = settings(grammar).filter(in_file);
     let Some(setting) = known.find(|setting| setting.get_long() == Some(&key)) else {
-        let known = settings(grammar).filter(in_file).map(key_of).collect::<Vec<_>>().join(", ");
-        return Err(ConfigError::UnknownKey { file: file.to_owned(), line, key, known });
+        let nearest = nearest(&key, settings(grammar).filter(in_file).map(key_of));
+        return Err(ConfigError::UnknownKey { file: file.to_owned(), line, key, nearest });
     };
     let values = texts(setting, value).and_then(|texts| {
         let values: Vec<_> = texts.into_iter().map(OsString::from).collect();

@@ -172,17 +172,17 @@ fn what_is_wrong_in_the_file_is_named_with_line_and_key() {
     let cases = [
         (
             "\nlistn: x\n",
-            "pintle.yaml, line 2: unknown key \"listn\"; the keys are listen, data-dir, store, \
-             policy, tokens, tls-cert, tls-key, tls-self-signed, client-ca, jwt-issuer, \
-             jwt-audience, jwks, jwt-ca, jwt-username-claim, jwt-username-prefix, \
-             jwt-groups-claim, jwt-groups-prefix, authorization, require-status-precondition, history-age, \
-             history-bytes-max, body-bytes-max, graphql-depth-max, graphql-aliases-max, \
-             graphql-root-fields-max, graphql-tokens-max, graphql-directives-max, \
-             graphql-cost-max, graphql-page-max, graphql-bulk-max, \
-             graphql-subscriptions-max, graphql-body-bytes-max, graphql-timeout, \
-             event-type-prefix, condition-event-prefix, \
-             event-source, webhook, webhooks, nats, metrics, otel-endpoint, shutdown-delay, log-format, audit-log, audit-level, audit-max-size, audit-keep, \
-             audit-flush, audit-wait",
+            "pintle.yaml, line 2: unknown key \"listn\"; did you mean \"listen\"? `pintle serve \
+             --help` lists the settings",
+        ),
+        (
+            "graphql-timeuot: 3s",
+            "pintle.yaml, line 1: unknown key \"graphql-timeuot\"; did you mean \"graphql-timeout\"? \
+             `pintle serve --help` lists the settings",
+        ),
+        (
+            "colour: red",
+            "pintle.yaml, line 1: unknown key \"colour\". `pintle serve --help` lists the settings",
         ),
         (
             "store: memory\nlisten: 8080\n",

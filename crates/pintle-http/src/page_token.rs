@@ -1,35 +1,30 @@
-//! Continue tokens: where a page ended, and of which snapshot it was.
+//! Where a page of a list ended, and of which snapshot it was, as clients carry it to the next one.
 //!
-//! A token gives no rights: each page is authorised like the first.
+//! A token gives no rights: each page is authorised like the first. The Kubernetes door has a form
+//! of its own, which its clients look into.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pintle_model::{ObjectName, Revision};
 
-use crate::reply::Failure;
-
 /// Where to go on, and as of when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ContinueToken {
-    pub(crate) revision: Revision,
-    pub(crate) after: ObjectName,
+pub struct PageToken {
+    /// Which snapshot.
+    pub revision: Revision,
+    /// After which object.
+    pub after: ObjectName,
 }
 
-impl ContinueToken {
-    pub(crate) fn encode(&self) -> String {
+impl PageToken {
+    /// As text that needs no escaping in an address.
+    pub fn encode(&self) -> String {
         let Self { revision, after } = self;
         URL_SAFE_NO_PAD.encode(format!("1/{revision}/{}/{}", after.namespace, after.name))
     }
 
-    pub(crate) fn decode(text: &str) -> Result<Self, Failure> {
-        Self::read(text).ok_or_else(|| {
-            Failure::bad_request(
-                "the continue token is not one of this server's; list again from the start",
-            )
-        })
-    }
-
-    fn read(text: &str) -> Option<Self> {
+    /// Reads it back; nothing if it is none of ours.
+    pub fn decode(text: &str) -> Option<Self> {
         let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
         let rest = text.strip_prefix("1/")?;
         let (revision, rest) = rest.split_once('/')?;
@@ -47,11 +42,11 @@ mod tests {
     fn tokens_survive_and_nonsense_does_not() {
         for (namespace, name) in [("default", "a"), ("", "system:x"), ("ns", "a/b")] {
             let token =
-                ContinueToken { revision: Revision(7), after: ObjectName::new(namespace, name) };
-            assert_eq!(ContinueToken::decode(&token.encode()).ok(), Some(token));
+                PageToken { revision: Revision(7), after: ObjectName::new(namespace, name) };
+            assert_eq!(PageToken::decode(&token.encode()), Some(token));
         }
         for bad in ["", "!!", "MS94", "MS8wMS9hL2I"] {
-            assert!(ContinueToken::decode(bad).is_err(), "{bad}");
+            assert_eq!(PageToken::decode(bad), None, "{bad}");
         }
     }
 }
