@@ -121,18 +121,22 @@ pub(crate) fn write(
     Ok((kind, text))
 }
 
-/// The fields of the body by their GraphQL names. Two that would have one name share none: then the
-/// object is still whole in `json`.
+/// The fields of the body by their GraphQL names. A field that is called as GraphQL would call it
+/// keeps its name; the others give way with underscores, in the order of their names in JSON.
 fn body_fields(schema: &Value) -> BTreeMap<String, String> {
     let properties = schema.get("properties").and_then(Value::as_object);
     let body = properties.into_iter().flat_map(Map::keys);
+    let body = body.filter(|property| !NOT_IN_BODY.contains(&property.as_str()));
+    let (exact, others): (Vec<_>, Vec<_>) = body.partition(|property| {
+        sanitized(property) == **property && !FIXED_FIELDS.contains(&property.as_str())
+    });
     let mut fields = BTreeMap::new();
-    for property in body.filter(|property| !NOT_IN_BODY.contains(&property.as_str())) {
+    for property in exact.into_iter().chain(others) {
         let mut name = sanitized(property);
-        if FIXED_FIELDS.contains(&name.as_str()) {
+        while FIXED_FIELDS.contains(&name.as_str()) || fields.contains_key(&name) {
             name.push('_');
         }
-        fields.entry(name).or_insert_with(|| property.clone());
+        fields.insert(name, property.clone());
     }
     fields
 }

@@ -118,3 +118,37 @@ async fn several_mutations_keep_their_order() {
         "c": {"removed": true}, "d": {"errors": [{"code": "NOT_FOUND"}]}});
     assert_eq!(found, expected);
 }
+
+#[tokio::test]
+async fn fields_whose_names_are_alike_are_told_apart() {
+    let server = Server::devices().await;
+    let text = || json!({"type": "string"});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "forms.a.example.io"},
+        "spec": {
+            "group": "a.example.io",
+            "scope": "Namespaced",
+            "names": {"plural": "forms", "singular": "form", "kind": "Form"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                    "a-b": text(), "a.b": text(), "a_b": text(), "json": text(),
+                }}},
+            }],
+        },
+    });
+    server.post("/customresourcedefinitions", &definition).await.expect(201);
+    let input = json!({"metadata": {"name": "x"},
+        "a_b": "exact", "a_b_": "hyphen", "a_b__": "dot", "json_": "kept"});
+    let mutation = "mutation($input: CreateFormInput!) { createForm(input: $input) \
+        { form { a_b a_b_ a_b__ json_ } errors { code } } }";
+    let made = data(&ask(&server, mutation, &json!({"input": input})).await);
+    let expected = json!({"a_b": "exact", "a_b_": "hyphen", "a_b__": "dot", "json_": "kept"});
+    assert_eq!(made["createForm"], json!({"form": expected, "errors": []}));
+    let stored = server.get("/forms/x").await.expect(200).json();
+    for (field, value) in [("a_b", "exact"), ("a-b", "hyphen"), ("a.b", "dot"), ("json", "kept")] {
+        assert_eq!(stored[field], value, "{stored}");
+    }
+}
