@@ -2,7 +2,7 @@
 //!
 //! A [`Catalog`] is an immutable snapshot; the lifecycle of definitions swaps it as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use pintle_model::{GroupResource, Revision};
@@ -61,7 +61,8 @@ impl Served {
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     by_resource: BTreeMap<GroupResource, Arc<Served>>,
-    by_plural: BTreeMap<Arc<str>, Vec<GroupResource>>,
+    /// In the order of their groups.
+    by_plural: HashMap<Arc<str>, Vec<Arc<Served>>>,
     /// By the resource that they are asked for as.
     views: BTreeMap<GroupResource, (Arc<Served>, Arc<View>)>,
 }
@@ -108,17 +109,16 @@ impl Catalog {
 
     /// The kinds that share this plural name, in the order of their groups.
     pub fn by_plural(&self, plural: &str) -> impl Iterator<Item = &Arc<Served>> {
-        self.by_plural.get(plural).into_iter().flatten().filter_map(|it| self.by_resource.get(it))
+        self.by_plural.get(plural).into_iter().flatten()
     }
 
     /// The kind that a plural name alone stands for. A kind that the server has by itself keeps its
     /// name whatever somebody declares; among declared kinds, nobody is first.
     pub fn by_short_name(&self, plural: &str) -> Option<&Arc<Served>> {
-        let core = self.by_plural(plural).find(|served| served.definition.core);
-        core.or_else(|| {
-            let mut same = self.by_plural(plural);
-            same.next().filter(|_| same.next().is_none())
-        })
+        match &**self.by_plural.get(plural)? {
+            [only] => Some(only),
+            same => same.iter().find(|served| served.definition.core),
+        }
     }
 
     /// Whether its plural name alone stands for this kind.
@@ -143,11 +143,11 @@ impl Catalog {
     }
 
     pub(crate) fn insert(&mut self, served: Served) {
-        let resource = served.resource();
-        let plurals = self.by_plural.entry(Arc::clone(&served.definition.kind.plural)).or_default();
-        if let Err(place) = plurals.binary_search(&resource) {
-            plurals.insert(place, resource.clone());
-        }
-        self.by_resource.insert(resource, Arc::new(served));
+        let served = Arc::new(served);
+        let same = self.by_plural.entry(Arc::clone(&served.definition.kind.plural)).or_default();
+        same.retain(|other| other.resource != served.resource);
+        same.push(Arc::clone(&served));
+        same.sort_by(|one, other| one.resource.cmp(&other.resource));
+        self.by_resource.insert(served.resource(), served);
     }
 }

@@ -154,6 +154,9 @@ async fn greet(
     .await;
 }
 
+/// So many headers hyper takes when it is told no number.
+const HYPER_HEADERS_MAX: usize = 100;
+
 /// One connection, from its first request to its last.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
@@ -183,13 +186,17 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             })
         }
     });
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    // Told a number, hyper makes room for so many headers anew with each request.
+    if limits.headers_max != HYPER_HEADERS_MAX {
+        builder.max_headers(limits.headers_max);
+    }
+    let connection = builder
         .timer(TokioTimer::new())
         // Who has sent all there is to send may say so, and still wants the answer.
         .half_close(true)
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.header_bytes_max)
-        .max_headers(limits.headers_max)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);

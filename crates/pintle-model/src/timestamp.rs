@@ -2,13 +2,7 @@
 
 use std::fmt;
 
-use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-/// RFC 3339 in UTC with whole seconds.
-const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
-/// RFC 3339 in UTC with microseconds.
-const MICROS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 /// A point in time, in microseconds since 1970-01-01T00:00:00Z.
 ///
@@ -25,12 +19,28 @@ impl Timestamp {
 
     /// RFC 3339 in UTC with whole seconds, as `metav1.Time` is written.
     pub fn seconds(self) -> String {
-        self.text(&SECONDS)
+        let mut text = self.micros();
+        text.truncate(text.len() - ".000000Z".len());
+        text.push('Z');
+        text
     }
 
     /// RFC 3339 in UTC with microseconds, as `metav1.MicroTime` is written.
     pub fn micros(self) -> String {
-        self.text(&MICROS)
+        let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
+        let at = jiff::tz::Offset::UTC.to_datetime(at);
+        let (date, time) = (at.date(), at.time());
+        // Each object has three of them: they are written without a formatter.
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        write_digits(&mut text[..4], date.year().unsigned_abs().into());
+        write_digits(&mut text[5..7], date.month().unsigned_abs().into());
+        write_digits(&mut text[8..10], date.day().unsigned_abs().into());
+        write_digits(&mut text[11..13], time.hour().unsigned_abs().into());
+        write_digits(&mut text[14..16], time.minute().unsigned_abs().into());
+        write_digits(&mut text[17..19], time.second().unsigned_abs().into());
+        write_digits(&mut text[20..26], time.subsec_nanosecond().unsigned_abs() / 1_000);
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        if date.year() < 0 { format!("-00{text}") } else { text.to_owned() }
     }
 
     /// The same point with its fraction of a second cut off.
@@ -38,9 +48,13 @@ impl Timestamp {
     pub const fn truncated(self) -> Self {
         Self(self.0 - self.0.rem_euclid(1_000_000))
     }
+}
 
-    fn text(self, printer: &DateTimePrinter) -> String {
-        printer.timestamp_to_string(&jiff::Timestamp::from_microsecond(self.0).unwrap_or_default())
+/// Fills a field with a number, from its last digit on.
+fn write_digits(field: &mut [u8], mut number: u32) {
+    for digit in field.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
     }
 }
 
@@ -75,5 +89,18 @@ mod tests {
         assert_eq!(Timestamp::parse(&at.micros()), Some(at));
         assert_eq!(at.truncated().micros(), "2025-10-24T16:00:00.000000Z");
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn text_is_that_of_the_library() {
+        let (first, last) = (jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+        let range = first * 1_000_000..=last * 1_000_000;
+        let printer = jiff::fmt::temporal::DateTimePrinter::new().precision(Some(6));
+        let many = (0..10_000).map(|step| range.start() + step * 63_113_851_000_123);
+        for micros in many.chain([0, -1, 1, *range.start(), *range.end()]) {
+            assert!(range.contains(&micros), "{micros}");
+            let at = jiff::Timestamp::from_microsecond(micros).unwrap();
+            assert_eq!(Timestamp(micros).micros(), printer.timestamp_to_string(&at), "{micros}");
+        }
     }
 }

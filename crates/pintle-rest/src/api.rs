@@ -65,7 +65,7 @@ impl RestDoor {
     async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let recording = Recording::begin("rest", &self.settings.entrance.observers, &parts);
-        let routed = Box::pin(Arc::clone(&self).route(&parts, body, &recording)).await;
+        let routed = Arc::clone(&self).route(&parts, body, &recording).await;
         let mut response = routed.unwrap_or_else(|failure| answer_failure(&failure, &recording));
         if let Err(closed) = recording.pass().await {
             response = answer_failure(&Failure::Closed(closed), &recording);
@@ -89,17 +89,18 @@ impl RestDoor {
                 self.check_path(&caller, &parts.method, path)?;
                 recording.note(Exchange::allowed_path);
             }
-            return self.on_page(parts, page).await;
+            return Box::pin(self.on_page(parts, page)).await;
         }
         let caller = entrance.identify(parts, recording).await?;
         let (name, place) = match route {
             Route::Resource { name, place } => (name, place),
             Route::Review(kind) => {
-                return review::review(&self, parts, body, recording, &caller, kind).await;
+                let reviewed = review::review(&self, parts, body, recording, &caller, kind);
+                return Box::pin(reviewed).await;
             }
             Route::Events | Route::Fixed(_) => {
                 self.check_path(&caller, &parts.method, "/events")?;
-                return events::events(&self, parts, caller, recording).await;
+                return Box::pin(events::events(&self, parts, caller, recording)).await;
             }
         };
         let stranger = self.settings.entrance.is_stranger(&caller);
@@ -149,22 +150,28 @@ impl RestDoor {
         body: RequestBody,
     ) -> Result<Response<Body>, Failure> {
         let (id, condition) = place.into_names();
+        // A GET runs in place. What keeps more in hand while it waits is boxed, or every request
+        // would carry as much.
         match operation {
             Operation::List if call.query.watch => {
                 call.recording.note(|exchange| exchange.verb = Some(Verb::Watch));
-                watch::watch(self, call).await
+                Box::pin(watch::watch(self, call)).await
             }
-            Operation::List => read::list(call).await,
-            Operation::Create => write::create(call, body).await,
+            Operation::List => Box::pin(read::list(call)).await,
+            Operation::Create => Box::pin(write::create(call, body)).await,
             Operation::Get => read::get(call, &id, false).await,
-            Operation::Replace => write::replace(call, &id, body).await,
-            Operation::Patch => write::patch(call, &id, body).await,
-            Operation::Delete => write::delete(call, &id, body).await,
+            Operation::Replace => Box::pin(write::replace(call, &id, body)).await,
+            Operation::Patch => Box::pin(write::patch(call, &id, body)).await,
+            Operation::Delete => Box::pin(write::delete(call, &id, body)).await,
             Operation::GetStatus => read::get(call, &id, true).await,
-            Operation::ReplaceStatus => write::replace_status(call, &id, body).await,
-            Operation::PatchStatus => write::patch_status(call, &id, body).await,
-            Operation::PutCondition => write::put_condition(call, &id, condition, body).await,
-            Operation::RemoveCondition => write::remove_condition(call, &id, condition).await,
+            Operation::ReplaceStatus => Box::pin(write::replace_status(call, &id, body)).await,
+            Operation::PatchStatus => Box::pin(write::patch_status(call, &id, body)).await,
+            Operation::PutCondition => {
+                Box::pin(write::put_condition(call, &id, condition, body)).await
+            }
+            Operation::RemoveCondition => {
+                Box::pin(write::remove_condition(call, &id, condition)).await
+            }
         }
     }
 
@@ -320,8 +327,8 @@ fn find_kind(door: &RestDoor, name: &str) -> Result<Arc<Served>, Failure> {
         catalog.get(&GroupResource::new(group, plural)).cloned()
     } else {
         let found = catalog.by_short_name(name).cloned();
-        let names: Vec<_> = catalog.by_plural(name).map(|served| qualified(served)).collect();
-        if found.is_none() && !names.is_empty() {
+        if found.is_none() && catalog.by_plural(name).next().is_some() {
+            let names = catalog.by_plural(name).map(|served| qualified(served)).collect();
             return Err(Failure::AmbiguousKind { plural: name.to_owned(), names });
         }
         found

@@ -8,13 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::Stream;
 use http::request::Parts;
-use http::{HeaderName, Response, StatusCode};
+use http::{Response, StatusCode};
 
+use super::request_id::REQUEST_ID;
 use super::{Details, Exchange, Observers, Pass, Phase, RequestId};
 use crate::{Answer, Body};
-
-/// The header that names a request.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An exchange while it goes on: whoever learns something notes it here.
 ///

@@ -5,7 +5,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The header that names a request.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names a request in its answer, in the log and in records.
 ///
@@ -27,7 +30,7 @@ const GIVEN_CHARS_MAX: usize = 128;
 impl RequestId {
     /// The name that a request brings, or a new one.
     pub fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get("x-request-id").filter(|value| is_sane(value.as_bytes()));
+        let given = headers.get(REQUEST_ID).filter(|value| is_sane(value.as_bytes()));
         Self(given.map_or_else(|| Name::Own(next()), |value| Name::Given(value.clone())))
     }
 
@@ -35,10 +38,20 @@ impl RequestId {
     pub fn to_header(&self) -> HeaderValue {
         match &self.0 {
             Name::Given(value) => value.clone(),
-            Name::Own(_) => HeaderValue::try_from(self.to_string())
+            Name::Own(number) => HeaderValue::from_bytes(&hex(*number))
                 .unwrap_or_else(|_| HeaderValue::from_static("unknown")),
         }
     }
+}
+
+/// All sixteen digits. Every answer has them, so no formatter is started for them.
+fn hex(number: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    for (digit, place) in digits.iter_mut().rev().zip((0..64).step_by(4)) {
+        let value = u8::try_from(number >> place & 0xf).unwrap_or_default();
+        *digit = if value < 10 { b'0' + value } else { b'a' + (value - 10) };
+    }
+    digits
 }
 
 fn is_sane(name: &[u8]) -> bool {
@@ -93,8 +106,7 @@ mod tests {
             ("caf\u{e9}", false),
         ] {
             let value = HeaderValue::from_bytes(given.as_bytes()).unwrap();
-            let headers =
-                HeaderMap::from_iter([(http::HeaderName::from_static("x-request-id"), value)]);
+            let headers = HeaderMap::from_iter([(REQUEST_ID, value)]);
             let id = RequestId::of(&headers);
             assert_eq!(id.to_string() == given, taken, "{given:?}");
             assert_eq!(id.to_header().to_str().unwrap(), id.to_string(), "{given:?}");

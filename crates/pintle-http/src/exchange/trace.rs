@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Where in which trace a request was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct TraceParent {
 impl TraceParent {
     /// What a request says, when it says it once and says it right; anything else is no trace.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all("traceparent").iter();
+        let mut values = headers.get_all(TRACE_PARENT).iter();
         let value = values.next()?.to_str().ok()?;
         if values.next().is_some() { None } else { Self::parse(value) }
     }

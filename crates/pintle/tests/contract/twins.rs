@@ -1,6 +1,6 @@
 //! The same status write through two doors: on twin objects of a declared kind, of a core kind and
-//! of one that was installed while the server runs, the REST door and the GraphQL door say the same,
-//! write the same, and are watched alike.
+//! of one that was installed while the server runs, the REST door and the GraphQL door say the
+//! same, write the same, and are watched alike.
 
 use std::collections::BTreeMap;
 
