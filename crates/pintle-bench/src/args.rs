@@ -45,6 +45,10 @@ pub(crate) enum Command {
     ///
     /// Starts the servers itself.
     Overhead(OverheadArgs),
+    /// What a status mutation and a list through the GraphQL door cost, beside REST
+    ///
+    /// Starts the server itself.
+    Graphql(GraphqlArgs),
     /// How many instructions and allocations a GET and a status PUT cost the server
     ///
     /// Starts the servers itself, under Callgrind, which must be installed (valgrind).
@@ -110,8 +114,8 @@ pub(crate) struct ObjectArgs {
     /// The resource, which must take the bodies of examples/devices
     #[arg(long = "kind", default_value = "devices", value_parser = plural)]
     pub(crate) plural: String,
-    /// The door that the objects are reached through; the Kubernetes door has those of
-    /// examples/devices in the namespace `default`
+    /// The door that the objects are reached through. The Kubernetes door has those of
+    /// examples/devices in the namespace `default`, the GraphQL door has theirs of status and lists
     #[arg(long, value_enum, default_value_t)]
     pub(crate) door: Door,
     /// How many objects there are at least; ten for each connection are always made
@@ -239,6 +243,24 @@ pub(crate) struct OverheadArgs {
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..=1024))]
     pub(crate) connections: u16,
     /// How many rounds; in each, every server is measured once
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..=100))]
+    pub(crate) rounds: u16,
+    /// How long to measure, each
+    #[arg(long, default_value = "2", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// How long to run before measuring, each
+    #[arg(long, default_value = "0.5", value_parser = warmup)]
+    pub(crate) warmup: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GraphqlArgs {
+    #[command(flatten)]
+    pub(crate) launch: LaunchArgs,
+    /// How many connections write
+    #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..=1024))]
+    pub(crate) connections: u16,
+    /// How many rounds; in each, both doors are measured once
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..=100))]
     pub(crate) rounds: u16,
     /// How long to measure, each

@@ -15,6 +15,8 @@ pub(crate) enum Door {
     Rest,
     /// What kubectl and client-go speak
     Kubernetes,
+    /// Status mutations and queries
+    Graphql,
 }
 
 /// All objects of a kind, as a door shows them.
@@ -40,37 +42,47 @@ impl Collection {
         Self { door, plural: Cow::Owned(plural.to_owned()) }
     }
 
+    /// Through which door.
+    pub(crate) const fn door(&self) -> Door {
+        self.door
+    }
+
     /// What the objects are called.
     pub(crate) fn plural(&self) -> &str {
         &self.plural
     }
 
-    /// Where all of them are.
+    /// Where all of them are. What is loaded through the GraphQL door is made through REST.
     pub(crate) fn path(&self) -> String {
         match self.door {
-            Door::Rest => format!("/{}", self.plural),
+            Door::Rest | Door::Graphql => format!("/{}", self.plural),
             Door::Kubernetes => format!("{NAMESPACE}/{}", self.plural),
         }
     }
 
-    /// Whether a PUT says which version it was computed from in its body, as it has to on the
-    /// Kubernetes door.
+    /// Whether a PUT says which version it was computed from in its body, as it has to on these
+    /// doors.
     pub(crate) const fn puts_versions(&self) -> bool {
-        matches!(self.door, Door::Kubernetes)
+        matches!(self.door, Door::Kubernetes | Door::Graphql)
+    }
+
+    /// Whether a patch says it, too.
+    pub(crate) const fn patches_versions(&self) -> bool {
+        matches!(self.door, Door::Graphql)
     }
 
     /// What an object is addressed by: its uid or its name.
     pub(crate) const fn address(&self) -> &'static str {
         match self.door {
             Door::Rest => "uid",
-            Door::Kubernetes => "name",
+            Door::Kubernetes | Door::Graphql => "name",
         }
     }
 
     /// The media type of a watch that is a line an event.
     pub(crate) const fn watch_media_type(&self) -> &'static str {
         match self.door {
-            Door::Rest => "application/x-ndjson",
+            Door::Rest | Door::Graphql => "application/x-ndjson",
             Door::Kubernetes => "application/json",
         }
     }
@@ -79,7 +91,7 @@ impl Collection {
     pub(crate) fn create_body(&self, name: &str, object_bytes: usize) -> Bytes {
         let body = device::create_body(name, object_bytes);
         match self.door {
-            Door::Rest => body,
+            Door::Rest | Door::Graphql => body,
             Door::Kubernetes => with_fields(TYPE, &body),
         }
     }

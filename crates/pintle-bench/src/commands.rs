@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::args::{
     CeilingArgs, Command, FanOutArgs, LoadArgs, ObjectArgs, PaceArgs, StoreArgs, WatchArgs,
 };
-use crate::collection::Collection;
+use crate::collection::{Collection, Door};
 use crate::constant;
-use crate::error::Result;
+use crate::error::{BenchError, Result};
+use crate::graphql;
 use crate::instructions;
 use crate::load::{Measured, Pace};
 use crate::objects::{self, Created};
@@ -41,6 +42,7 @@ pub(crate) async fn run(command: Command) -> Result<()> {
         Command::List(args) => load_server(&args.load, Operation::List { limit: args.limit }).await,
         Command::Watch(args) => watch(&args).await,
         Command::Overhead(args) => overhead::run(args).await,
+        Command::Graphql(args) => graphql::run(args).await,
         Command::Instructions(args) => instructions::run(args).await,
         Command::ConstantServer(args) => constant::serve(size(args.answer_bytes)).await,
     }
@@ -141,6 +143,10 @@ async fn load_objects(
 }
 
 async fn watch(args: &WatchArgs) -> Result<()> {
+    if args.objects.door == Door::Graphql {
+        let why = "watches are measured through the other doors; subscriptions share the events";
+        return Err(BenchError::Refused(why.to_owned()));
+    }
     let session = Session::open(&args.server).await?;
     let status_bytes = size(args.objects.status_bytes);
     let put = Operation::StatusPut { if_match: false, status_bytes };

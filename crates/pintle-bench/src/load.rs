@@ -59,6 +59,8 @@ pub(crate) struct Faults(BTreeMap<Fault, u64>);
 pub(crate) enum Fault {
     /// The answer was not a 2xx.
     Status(u16),
+    /// The answer was a 2xx, and told of an error.
+    Told,
     /// The connection broke.
     Connection,
 }
@@ -88,6 +90,7 @@ impl fmt::Display for Faults {
             let separator = if index == 0 { "" } else { ", " };
             match fault {
                 Fault::Status(code) => write!(f, "{separator}{count} x {code}")?,
+                Fault::Told => write!(f, "{separator}{count} x errors")?,
                 Fault::Connection => write!(f, "{separator}{count} x connection")?,
             }
         }
@@ -225,7 +228,9 @@ async fn closed_loop(
         let status = response.status();
         requests.answered(response.headers());
         let bytes = connection::finish(response.into_body(), requests).await?;
-        if status.is_success() {
+        if status.is_success() && requests.failed() {
+            tally.faults.add(Fault::Told);
+        } else if status.is_success() {
             tally.succeeded(window, started, bytes);
         } else {
             tally.faults.add(Fault::Status(status.as_u16()));

@@ -6,10 +6,10 @@
 //! share the cores; what each of them costs is measured ([`usage`]) and printed beside every rate.
 //!
 //! The files from the bottom up: [`histogram`], [`target`], [`connection`] (one hyper connection),
-//! [`device`] (bodies), [`collection`] (paths, for each door), [`operation`] (requests),
-//! [`objects`] (creating and deleting), [`load`] (a closed loop), [`watch`] (fan-out), [`store`]
-//! (the store alone), [`server`] (child processes), [`scenario`] (one measurement), [`suite`] (all
-//! of them).
+//! [`device`] and [`documents`] (bodies), [`collection`] (paths, for each door), [`operation`]
+//! (requests), [`objects`] (creating and deleting), [`load`] (a closed loop), [`watch`] (fan-out),
+//! [`store`] (the store alone), [`server`] (child processes), [`scenario`] (one measurement),
+//! [`suite`], [`overhead`] and [`graphql`] (comparisons).
 
 mod args;
 mod collection;
@@ -17,8 +17,10 @@ mod commands;
 mod connection;
 mod constant;
 mod device;
+mod documents;
 mod endpoint;
 mod error;
+mod graphql;
 mod histogram;
 mod instructions;
 mod load;

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, IF_MATCH, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, request};
 
-use crate::collection::{Collection, version_in, versioned};
+use crate::collection::{Collection, Door, version_in, versioned};
 use crate::connection::Body;
 use crate::device::{self, Numbered};
+use crate::documents::Document;
 use crate::error::{BenchError, Result};
 use crate::objects::Created;
 use crate::server::Subject;
@@ -109,6 +110,8 @@ pub(crate) struct Requests {
     if_match: bool,
     /// Whether bodies have the version that they were computed from.
     versioned: bool,
+    /// Whether the last answer told of an error.
+    failed: bool,
 }
 
 #[derive(Debug)]
@@ -116,6 +119,7 @@ struct Slot {
     head: request::Parts,
     etag: Option<HeaderValue>,
     name: String,
+    document: Option<Document>,
 }
 
 impl Requests {
@@ -126,10 +130,12 @@ impl Requests {
         operation: Operation,
         objects: &[Created],
     ) -> Result<Self> {
+        let documents = collection.door() == Door::Graphql;
         let slot = |object: &Created| {
             let (head, _) = head(subject, collection, operation, object)?.into_parts();
             let name = object.path.rsplit('/').next().unwrap_or_default().to_owned();
-            Ok(Slot { head, etag: Some(object.etag.clone()), name })
+            let document = documents.then(|| Document::of(operation, &name));
+            Ok(Slot { head, etag: Some(object.etag.clone()), name, document })
         };
         let body = match operation {
             Operation::StatusPut { status_bytes, .. } => Some(device::status_body(status_bytes)),
@@ -143,8 +149,12 @@ impl Requests {
             sequence: first_sequence(),
             if_match: matches!(operation, Operation::StatusPut { if_match: true, .. })
                 && !collection.puts_versions(),
-            versioned: matches!(operation, Operation::StatusPut { .. })
-                && collection.puts_versions(),
+            versioned: match operation {
+                Operation::StatusPut { .. } => collection.puts_versions(),
+                Operation::StatusPatch => collection.patches_versions(),
+                Operation::Get | Operation::List { .. } => false,
+            },
+            failed: false,
         })
     }
 
@@ -165,24 +175,39 @@ impl Requests {
             head.headers.insert(IF_MATCH, etag.clone());
         }
         let mut body = self.body.as_ref().map(|body| body.with(sequence)).unwrap_or_default();
-        if self.versioned {
-            let version = slot.etag.as_ref().and_then(|etag| etag.to_str().ok());
-            let version = version.unwrap_or_default().trim_matches('"');
+        let version = slot.etag.as_ref().and_then(|etag| etag.to_str().ok());
+        let version = version.unwrap_or_default().trim_matches('"');
+        if let Some(document) = &slot.document {
+            body = document.body(&slot.name, version, &body);
+        } else if self.versioned {
             body = versioned(&slot.name, version, &body);
         }
         Request::from_parts(head, Body::new(body))
     }
 
     /// Whether the next request needs to know the body of the answer to the last one.
-    pub(crate) const fn reads_answers(&self) -> bool {
-        self.versioned
+    pub(crate) fn reads_answers(&self) -> bool {
+        self.versioned || self.sends_documents()
+    }
+
+    /// Whether it goes through the GraphQL door.
+    fn sends_documents(&self) -> bool {
+        self.slots.first().is_some_and(|slot| slot.document.is_some())
+    }
+
+    /// Whether the body of the last answer told of an error, whatever its status was.
+    pub(crate) const fn failed(&self) -> bool {
+        self.failed
     }
 
     /// Takes note of the body that came back for the last request: the version for the next one.
     pub(crate) fn told(&mut self, body: &[u8]) {
+        let version = version_in(body);
+        // Every answer through that door shows an object, or says why it does not.
+        self.failed = self.sends_documents() && version.is_none();
         if self.versioned
             && let Some(slot) = self.slots.get_mut(self.at)
-            && let Some(version) = version_in(body)
+            && let Some(version) = version
         {
             slot.etag = HeaderValue::from_str(&version).ok();
         }
@@ -206,6 +231,9 @@ fn head(
     operation: Operation,
     object: &Created,
 ) -> Result<Request<Body>> {
+    if collection.door() == Door::Graphql {
+        return json_request(subject, Method::POST, "/graphql", Bytes::new());
+    }
     let status = format!("{}/status", object.path);
     match operation {
         Operation::StatusPut { .. } => json_request(subject, Method::PUT, &status, Bytes::new()),

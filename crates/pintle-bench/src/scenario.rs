@@ -72,10 +72,17 @@ pub(crate) async fn probe(
 ) -> Result<usize> {
     let last = objects.last().map(std::slice::from_ref).unwrap_or_default();
     let put = Operation::StatusPut { if_match: true, status_bytes };
-    let request = Requests::new(subject, collection, put, last)?.next();
+    let mut requests = Requests::new(subject, collection, put, last)?;
+    let request = requests.next();
     let doing = "writing a status";
     let answer = connection::exchange_once(&subject.target.endpoint, request, doing).await?;
-    Ok(answer.expect_success(doing)?.body.len())
+    let answer = answer.expect_success(doing)?;
+    requests.told(&answer.body);
+    if requests.failed() {
+        let text = String::from_utf8_lossy(&answer.body);
+        return Err(BenchError::Answer(format!("{doing}: the server answered {text}")));
+    }
+    Ok(answer.body.len())
 }
 
 /// Numbers with failures in them are printed, but not passed off as results.

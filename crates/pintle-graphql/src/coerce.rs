@@ -33,8 +33,9 @@ pub(crate) fn arguments(
     let mut found = Map::new();
     for definition in &field.asked.definition.arguments {
         let given = field.asked.arguments.iter().find(|it| it.name == definition.name);
-        let given = given.and_then(|given| coercion.json(&given.value));
-        if let Some(value) = coercion.or_default(definition, given, definition.name.as_str())? {
+        let path = definition.name.as_str();
+        let given = given.map(|given| coercion.json(&given.value, path)).transpose()?.flatten();
+        if let Some(value) = coercion.or_default(definition, given, path)? {
             found.insert(definition.name.to_string(), value);
         }
     }
@@ -48,29 +49,33 @@ struct Coercion<'a> {
 
 impl Coercion<'_> {
     /// A literal as JSON; nothing for a variable that was left out.
-    fn json(&self, literal: &Literal) -> Option<Value> {
-        Some(match literal {
+    fn json(&self, literal: &Literal, path: &str) -> Result<Option<Value>, BadInput> {
+        Ok(Some(match literal {
             Literal::Null => Value::Null,
             Literal::Boolean(value) => Value::from(*value),
             Literal::String(text) => Value::from(text.as_str()),
             Literal::Enum(name) => Value::from(name.as_str()),
             Literal::Variable(name) => {
-                let value = self.variables.get(name.as_str())?;
+                let Some(value) = self.variables.get(name.as_str()) else { return Ok(None) };
                 serde_json::to_value(value).expect("JSON is JSON")
             }
-            // A number as it is written; one that JSON cannot have does not fit any scalar.
-            Literal::Int(number) => serde_json::from_str(number.as_str()).unwrap_or(Value::Null),
-            Literal::Float(number) => serde_json::from_str(number.as_str()).unwrap_or(Value::Null),
+            Literal::Int(digits) => number(digits.as_str(), path)?,
+            Literal::Float(digits) => number(digits.as_str(), path)?,
             Literal::List(items) => {
-                Value::Array(items.iter().map(|item| self.json(item).unwrap_or_default()).collect())
+                let items = items.iter().map(|item| self.json(item, path));
+                let items = items.map(|item| Ok(item?.unwrap_or_default()));
+                Value::Array(items.collect::<Result<_, _>>()?)
             }
             Literal::Object(fields) => {
-                let fields = fields.iter();
-                let given =
-                    fields.filter_map(|(name, it)| Some((name.to_string(), self.json(it)?)));
-                Value::Object(given.collect())
+                let mut given = Map::new();
+                for (name, literal) in fields {
+                    if let Some(value) = self.json(literal, &format!("{path}.{name}"))? {
+                        given.insert(name.to_string(), value);
+                    }
+                }
+                Value::Object(given)
             }
-        })
+        }))
     }
 
     /// What was given, or the default; an error where there must be something.
@@ -80,8 +85,9 @@ impl Coercion<'_> {
         given: Option<Value>,
         path: &str,
     ) -> Result<Option<Value>, BadInput> {
-        let given = given.or_else(|| self.json(definition.default_value.as_deref()?));
-        match given {
+        let default = definition.default_value.as_deref().filter(|_| given.is_none());
+        let default = default.map(|default| self.json(default, path)).transpose()?.flatten();
+        match given.or(default) {
             Some(given) => self.value(&definition.ty, given, path).map(Some),
             None if definition.ty.is_non_null() => Err(bad(path, "a value is required")),
             None => Ok(None),
@@ -152,6 +158,12 @@ impl Coercion<'_> {
         let key = self.published.json_key(type_name, field);
         serde_json::from_str(&key).unwrap_or_else(|_| field.to_string())
     }
+}
+
+/// A number as it is written. One that JSON cannot have is not to become a null, which clears what
+/// is stored.
+fn number(digits: &str, path: &str) -> Result<Value, BadInput> {
+    serde_json::from_str(digits).map_err(|_| bad(path, "the number is too large"))
 }
 
 fn bad(path: &str, problem: impl Into<String>) -> BadInput {

@@ -360,12 +360,11 @@ impl GraphqlDoor {
         let patience = self.settings.request_timeout;
         let executed = tokio::time::timeout(patience, execute(call, prepared)).await;
         executed.map_err(|_| {
-            let seconds = patience.as_secs();
             let what = match prepared.kind() {
                 OperationType::Mutation => "; read before you write again",
                 OperationType::Query | OperationType::Subscription => "",
             };
-            let message = format!("the operation took more than {seconds} seconds{what}");
+            let message = format!("the operation took more than {patience:?}{what}");
             let fault = Fault::new("TIMEOUT", StatusCode::GATEWAY_TIMEOUT, message);
             one(Fault { retryable: true, ..fault })
         })

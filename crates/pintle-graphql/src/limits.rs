@@ -20,7 +20,8 @@ pub struct OperationLimits {
     pub root_fields_max: usize,
     /// So many directives a document may use.
     pub directives_max: usize,
-    /// A field costs one; what is below a list costs as often as the list may have items.
+    /// A value costs one, as often as the lists that it is below may have items; a field that only
+    /// holds others costs what they cost.
     pub cost_max: u64,
     /// A page has at most so many objects.
     pub page_max: u64,
@@ -134,12 +135,13 @@ impl<'a> Tally<'a> {
             return Sum { aliases: aliased, fields: 1, cost: 1, ..Sum::default() };
         }
         let below = self.set(&field.selection_set);
+        let own = u64::from(field.selection_set.selections.is_empty());
         Sum {
             depth: below.depth.saturating_add(1),
             aliases: below.aliases.saturating_add(aliased),
             directives: below.directives,
             fields: 1,
-            cost: below.cost.saturating_mul(self.items(field)).saturating_add(1),
+            cost: below.cost.saturating_mul(self.items(field)).saturating_add(own),
         }
     }
 
@@ -223,11 +225,12 @@ mod tests {
             ("{ a { b } as { b } nodes(ids: [1]) { b } __typename }", Some(("root fields", 4))),
             ("{ a @skip(if: true) { b } }", None),
             ("{ a @skip(if: true) { b @skip(if: true) } }", Some(("directives", 2))),
-            // A list of 100 by default: itself, and what is below it a hundred times.
+            // What is below a list of 100 by default counts a hundred times.
             ("{ as { a { b } b } }", None),
-            ("{ as(first: 200) { b a { b } } }", Some(("cost", 601))),
+            ("{ as(first: 200) { b a { b } } }", None),
+            ("{ as(first: 201) { b a { b } } }", Some(("cost", 402))),
             ("{ nodes(ids: [1, 2]) { b } }", None),
-            ("query($n: Int) { as(first: $n) { b } }", Some(("cost", 1_001))),
+            ("query($n: Int) { as(first: $n) { b } }", Some(("cost", 1_000))),
         ];
         for (query, expected) in cases {
             assert_eq!(checked(query), expected, "{query}");

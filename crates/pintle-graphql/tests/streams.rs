@@ -182,8 +182,8 @@ async fn a_client_that_says_nothing_is_not_waited_for() {
 /// selects, and from wherever each began.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_is_encoded_once_for_all_who_ask_alike() {
-    const SOCKETS: usize = 10;
-    const EACH: usize = 10;
+    const SOCKETS: usize = 20;
+    const EACH: usize = 50;
     let world = World::new(StreamLimits::default()).await;
     let from = world.newest();
     let changes = world.changes("shared", 9, "x").await;

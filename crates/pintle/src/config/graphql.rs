@@ -32,8 +32,8 @@ pub struct GraphqlConfig {
     #[arg(value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub graphql_directives_max: u32,
 
-    /// So much a GraphQL operation may cost: one for each field, times the size of the pages above
-    /// it
+    /// So much a GraphQL operation may cost: one for each value, times the size of the pages that
+    /// it is below
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub graphql_cost_max: u32,

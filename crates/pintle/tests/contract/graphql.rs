@@ -1,5 +1,6 @@
 //! The GraphQL door from outside: documents, and what comes back.
 
+mod extremes;
 mod http;
 mod reads;
 mod schema;

@@ -322,7 +322,7 @@ async fn large_change(watch: &mut Watch) -> u64 {
 }
 
 /// The memory of a process that is in RAM, in bytes.
-fn resident_bytes(server: &Server) -> Option<usize> {
+pub(crate) fn resident_bytes(server: &Server) -> Option<usize> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<usize>().ok()? * 1024)

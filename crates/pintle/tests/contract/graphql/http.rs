@@ -138,6 +138,7 @@ async fn operations_have_limits() {
         format!("{{ {} }}", fields.join(" "))
     };
     let tokens = |count: usize| format!("{{ {} }}", "__typename ".repeat(count));
+    let list = |fields: &str| format!("{{ devices(first: 1000) {{ nodes {{ {fields} }} }} }}");
     let cases = [
         (aliases(30), ""),
         (aliases(31), "aliases"),
@@ -145,11 +146,16 @@ async fn operations_have_limits() {
         (roots(21), "root fields"),
         (tokens(2_000), "root fields"),
         (tokens(2_500), "tokens"),
-        ("{ devices(first: 1000) { nodes { id kind apiVersion } } }".to_owned(), ""),
         (
-            "{ devices(first: 1000) { nodes { id kind apiVersion metadata { name uid namespace \
-          generation resourceVersion labels } } } }"
-                .to_owned(),
+            list(
+                "id kind apiVersion metadata { name uid namespace generation labels } spec { model name }",
+            ),
+            "",
+        ),
+        (
+            list(
+                "id kind apiVersion metadata { name uid namespace generation labels } spec { model name location }",
+            ),
             "cost",
         ),
     ];

@@ -152,3 +152,31 @@ async fn fields_whose_names_are_alike_are_told_apart() {
         assert_eq!(stored[field], value, "{stored}");
     }
 }
+
+#[tokio::test]
+async fn a_number_that_json_cannot_have_clears_nothing() {
+    let server = Server::devices().await;
+    super::device(&server, "x").await;
+    let patch = |number: &str| {
+        format!(
+            "mutation {{ patchDevice(input: {{ref: {{name: \"x\"}}, spec: {{location: {number}}}}}) \
+             {{ errors {{ code }} }} }}"
+        )
+    };
+    for number in ["9".repeat(400), "1e400".to_owned()] {
+        let reply = ask(&server, &patch(&number), &json!({})).await;
+        assert!(!code(&reply).is_empty(), "{}", reply.text());
+    }
+    let json = format!(
+        "mutation {{ updateResourceStatus(input: {{apiVersion: \"infra.example.io/v1\", kind: \"Device\", \
+         ref: {{name: \"x\"}}, resourceVersion: \"1\", status: {{phase: {}}}}}) {{ errors {{ code }} }} }}",
+        "9".repeat(400)
+    );
+    let reply = ask(&server, &json, &json!({})).await;
+    assert_eq!(code(&reply), "BAD_USER_INPUT", "{}", reply.text());
+    assert!(
+        reply.text().contains("input.status.phase: the number is too large"),
+        "{}",
+        reply.text()
+    );
+}
