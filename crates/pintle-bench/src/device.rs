@@ -49,12 +49,21 @@ impl Numbered {
 
 /// The body of a PUT of a whole status, padded to about `bytes`.
 pub(crate) fn status_body(bytes: usize) -> Numbered {
+    status_with(bytes, &format!(r#""status":"True","lastTransitionTime":"{TIME}""#))
+}
+
+/// The same as an input of the GraphQL door.
+pub(crate) fn status_input(bytes: usize) -> Numbered {
+    status_with(bytes, r#""status":"TRUE""#)
+}
+
+fn status_with(bytes: usize, condition: &str) -> Numbered {
     let before = format!(
         r#"{{"status":{{"phase":"Ready","health":"Healthy","message":"{}"#,
         String::from_utf8_lossy(SEQUENCE_MARK)
     );
     let after = format!(
-        r#""lastSeen":"{TIME}","observedGeneration":1,"conditions":[{{"type":"Ready","status":"True","reason":"Reporting","message":"all is well","observedGeneration":1,"lastTransitionTime":"{TIME}"}}]}}}}"#
+        r#""lastSeen":"{TIME}","observedGeneration":1,"conditions":[{{"type":"Ready","reason":"Reporting","message":"all is well","observedGeneration":1,{condition}}}]}}}}"#
     );
     Numbered::padded_to(before, "\",", &after, bytes)
 }

@@ -138,6 +138,9 @@ impl Requests {
             Ok(Slot { head, etag: Some(object.etag.clone()), name, document })
         };
         let body = match operation {
+            Operation::StatusPut { status_bytes, .. } if documents => {
+                Some(device::status_input(status_bytes))
+            }
             Operation::StatusPut { status_bytes, .. } => Some(device::status_body(status_bytes)),
             Operation::StatusPatch => Some(device::status_patch()),
             Operation::Get | Operation::List { .. } => None,
