@@ -65,9 +65,14 @@ fn take_value(text: &str) -> Option<(&str, &str)> {
     text.split_at_checked(end)
 }
 
+const SHORT_BYTES: usize = 24;
+
 /// Behind the closing quote of the string that `bytes` begins with.
 fn string_end(bytes: &[u8]) -> Option<usize> {
-    let mut at = 1;
+    // Most are names, and too short for the search that pays off in long ones.
+    let short =
+        bytes.iter().take(SHORT_BYTES).skip(1).position(|byte| matches!(byte, b'"' | b'\\'));
+    let mut at = short.map_or_else(|| bytes.len().clamp(1, SHORT_BYTES), |at| at + 1);
     loop {
         at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes.get(at) == Some(&b'"') {

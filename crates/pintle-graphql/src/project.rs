@@ -193,7 +193,9 @@ impl<'v> Writer<'v> {
             if index > 0 {
                 self.out.push(',');
             }
-            let _infallible = write!(self.out, "\"{}\":", field.key);
+            self.out.push('"');
+            self.out.push_str(&field.key);
+            self.out.push_str("\":");
             let at = path.as_ref().map_or(Path::root(&field.key), |path| path.key(&field.key));
             write(self, field, at)?;
         }
@@ -227,8 +229,6 @@ impl<'v> Writer<'v> {
 
     fn object(&mut self, shown: &Shown, selection: &Selection, path: Path<'_>) -> Written {
         let object = &*shown.object;
-        // Rendered only when somebody asks.
-        let mut metadata = None;
         self.fields(selection, Some(path), |it, field, at| match (&*field.name, &field.shape.of) {
             (_, ShapeOf::TypeName) => {
                 it.type_name(selection);
@@ -237,10 +237,7 @@ impl<'v> Writer<'v> {
             ("id", _) => it.text(&crate::ids::of(object), field, at),
             ("apiVersion", _) => it.text(&shown.kind.api_version(), field, at),
             ("kind", _) => it.text(&shown.kind.definition.kind.kind, field, at),
-            ("metadata", _) => {
-                let text = metadata.get_or_insert_with(|| metadata_text(object));
-                it.json(text, &field.shape, Some(field), at)
-            }
+            ("metadata", ShapeOf::Object(selection)) => it.metadata(object, selection, at),
             ("json", _) => it.json(&whole_text(shown), &field.shape, Some(field), at),
             ("status", _) => {
                 let status =
@@ -254,6 +251,24 @@ impl<'v> Writer<'v> {
                 it.json(found.map_or("null", |(_, text)| text), &field.shape, Some(field), at)
             }
             _ => it.null(&field.shape, at),
+        })
+    }
+
+    /// Names and numbers are at hand; the whole is rendered only when somebody asks for more.
+    fn metadata(&mut self, object: &Object, selection: &Selection, path: Path<'_>) -> Written {
+        let mut rendered = None;
+        self.fields(selection, Some(path), |it, field, at| {
+            if matches!(field.shape.of, ShapeOf::TypeName) {
+                it.type_name(selection);
+                return Ok(());
+            }
+            if let Some(text) = at_hand(object, &field.json_key) {
+                return it.json(&text, &field.shape, Some(field), at);
+            }
+            let whole = rendered.get_or_insert_with(|| metadata_text(object));
+            let found = members(whole).into_iter().flatten();
+            let found = { found }.find(|(name, _)| *name == &*field.json_key);
+            it.json(found.map_or("null", |(_, text)| text), &field.shape, Some(field), at)
         })
     }
 
@@ -318,17 +333,38 @@ impl<'v> Writer<'v> {
     }
 }
 
-/// The members that a selection asks for, in its order, found in one walk over the text.
+/// The members that a selection asks for, in its order, found in one walk over the text that ends
+/// with the last of them.
 fn picked<'t>(text: &'t str, selection: &Selection) -> Option<Vec<Option<&'t str>>> {
     let mut found = vec![None; selection.fields.len()];
+    let mut missing = found.len();
     for (name, value) in members(text)? {
+        if missing == 0 {
+            break;
+        }
         for (field, place) in selection.fields.iter().zip(&mut found) {
             if *field.json_key == *name {
                 *place = Some(value);
+                missing = missing.saturating_sub(1);
             }
         }
     }
     Some(found)
+}
+
+/// The metadata that need not be rendered, by its key with the quotes.
+fn at_hand(object: &Object, json_key: &str) -> Option<String> {
+    let text = |text: &str| Value::from(text).to_string();
+    match json_key {
+        "\"name\"" => Some(text(&object.metadata.name)),
+        "\"namespace\"" if !object.metadata.namespace.is_empty() => {
+            Some(text(&object.metadata.namespace))
+        }
+        "\"uid\"" => Some(text(object.metadata.uid.as_str())),
+        "\"resourceVersion\"" => Some(format!("\"{}\"", object.revision)),
+        "\"generation\"" => Some(object.metadata.generation.to_string()),
+        _ => None,
+    }
 }
 
 /// The `type` of a condition, without quotes.
