@@ -96,13 +96,16 @@ impl Selection {
         })
     }
 
+    /// The question to the rules. As upstream, what is narrowed to one name may be done by whoever
+    /// may do it to the object of that name.
     pub(crate) fn ask(&self, verb: Verb) -> Ask {
+        let name = self.fields.exact("metadata.name").filter(|name| !name.is_empty());
         Ask {
             verb,
             resource: self.resource(),
             subresource: None,
             namespace: self.namespace.clone(),
-            name: None,
+            name: name.map(Arc::from),
         }
     }
 }

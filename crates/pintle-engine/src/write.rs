@@ -46,23 +46,11 @@ impl Asks for Write {
             | Edit::MergeStatus(_)
             | Edit::ApplyConditions(_)
             | Edit::Scale(_) => Verb::Patch,
-            Edit::Delete(options) if options.collective => return self.ask_for_many(),
+            // Whoever may remove all of them may remove each; whether they may, `Removal` asked.
+            Edit::Delete(options) if options.collective => Verb::DeleteCollection,
             Edit::Delete(_) => Verb::Delete,
         };
         ask_for(verb, &self.key, subresource)
-    }
-}
-
-impl Write {
-    /// The removal of many is asked for without a name, as upstream.
-    fn ask_for_many(&self) -> Ask {
-        Ask {
-            verb: Verb::DeleteCollection,
-            resource: self.key.resource.clone(),
-            subresource: None,
-            namespace: self.key.namespace().map(Arc::from),
-            name: None,
-        }
     }
 }
 

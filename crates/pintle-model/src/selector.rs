@@ -231,6 +231,12 @@ impl FieldSelector {
     pub fn is_everything(&self) -> bool {
         self.terms.is_empty()
     }
+
+    /// What a field must be, where a term says that it is one thing.
+    pub fn exact(&self, path: &str) -> Option<&str> {
+        let term = self.terms.iter().find(|term| term.equal && term.path == path);
+        term.map(|term| term.value.as_str())
+    }
 }
 
 fn split_unescaped(text: &str) -> impl Iterator<Item = &str> {

@@ -123,3 +123,51 @@ async fn whoever_may_not_read_sees_no_spec() {
     server.send("GET", "/devices/dev-123", &headers, "").await.expect(403);
     server.send("GET", "/devices?watch=true", &headers, "").await.expect(403);
 }
+
+/// As upstream: `resourceNames` count for a list and a watch that are narrowed to one name.
+#[tokio::test]
+async fn rights_on_one_name_are_enough_for_what_is_narrowed_to_it() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let tokens = folder.path().join("tokens.csv");
+    let lines = "root-token,root,1,system:masters\nann-token,ann,2\n";
+    std::fs::write(&tokens, lines).expect("a file");
+    let launch = Launch::devices().arg(format!("--tokens={}", tokens.display()));
+    let server = launch.arg("--authorization=rbac").start().await;
+    let rbac = "rbac.authorization.k8s.io";
+    let role = json!({"apiVersion": format!("{rbac}/v1"), "kind": "Role",
+        "metadata": {"name": "one"}, "rules": [{"apiGroups": ["infra.example.io"],
+        "resources": ["devices"], "resourceNames": ["dev-123"],
+        "verbs": ["get", "list", "watch", "deletecollection"]}]});
+    let binding = json!({"apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",
+        "metadata": {"name": "one"}, "subjects": [{"kind": "User", "name": "ann", "apiGroup": rbac}],
+        "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "one"}});
+    let other = json!({"metadata": {"name": "other"}, "spec": {"name": "o", "location": "x"}});
+    for (path, object) in [("roles", role), ("rolebindings", binding), ("devices", other)] {
+        let made = send_as(&server, "root", "POST", &format!("/{path}"), &object.to_string()).await;
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    let kubernetes = "/apis/infra.example.io/v1/namespaces/default/devices";
+    let rest = "/devices?namespace=default";
+    for (path, separator) in [(kubernetes, '?'), (rest, '&')] {
+        let narrowed = |selector: &str| format!("{path}{separator}fieldSelector={selector}");
+        let own = narrowed("metadata.name%3Ddev-123");
+        let listed = send_as(&server, "ann", "GET", &own, "").await.expect(200).json();
+        let items = listed["items"].as_array().or_else(|| listed.as_array()).expect("a list");
+        assert_eq!(items.len(), 1, "{listed}");
+        let watch = format!("{own}&watch=true&timeoutSeconds=1");
+        assert_eq!(send_as(&server, "ann", "GET", &watch, "").await.status, 200);
+        for selector in ["", "metadata.name%3Dother", "metadata.name!%3Dother"] {
+            let wider = narrowed(selector);
+            for path in [wider.clone(), format!("{wider}&watch=true")] {
+                let reply = send_as(&server, "ann", "GET", &path, "").await;
+                assert_eq!(reply.status, 403, "{path}: {}", reply.text());
+            }
+        }
+    }
+    let all = send_as(&server, "ann", "DELETE", kubernetes, "").await;
+    assert_eq!(all.status, 403, "{}", all.text());
+    let own = format!("{kubernetes}?fieldSelector=metadata.name%3Ddev-123");
+    send_as(&server, "ann", "DELETE", &own, "").await.expect(200);
+    let left = send_as(&server, "root", "GET", "/devices", "").await.json();
+    assert_eq!(left.as_array().map(Vec::len), Some(1), "{left}");
+}
