@@ -45,6 +45,10 @@ pub(crate) enum Command {
     ///
     /// Starts the servers itself.
     Overhead(OverheadArgs),
+    /// What definitions of kinds cost in memory, and how long a server takes to be ready with them
+    ///
+    /// Starts the servers itself.
+    Definitions(DefinitionsArgs),
     /// What a status mutation and a list through the GraphQL door cost, beside REST
     ///
     /// Starts the server itself.
@@ -251,6 +255,19 @@ pub(crate) struct OverheadArgs {
     /// How long to run before measuring, each
     #[arg(long, default_value = "0.5", value_parser = warmup)]
     pub(crate) warmup: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DefinitionsArgs {
+    /// Files and folders of definitions, as `pintle serve` takes them
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) definitions: Vec<PathBuf>,
+    /// The server to start
+    #[arg(long, default_value = "target/release/pintle", value_name = "FILE")]
+    pub(crate) server: PathBuf,
+    /// Where its data goes while it runs
+    #[arg(long, default_value = "target", value_name = "DIR")]
+    pub(crate) work_dir: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use crate::args::{
 };
 use crate::collection::{Collection, Door};
 use crate::constant;
+use crate::definitions;
 use crate::error::{BenchError, Result};
 use crate::graphql;
 use crate::instructions;
@@ -42,6 +43,7 @@ pub(crate) async fn run(command: Command) -> Result<()> {
         Command::List(args) => load_server(&args.load, Operation::List { limit: args.limit }).await,
         Command::Watch(args) => watch(&args).await,
         Command::Overhead(args) => overhead::run(args).await,
+        Command::Definitions(args) => definitions::run(args).await,
         Command::Graphql(args) => graphql::run(args).await,
         Command::Instructions(args) => instructions::run(args).await,
         Command::ConstantServer(args) => constant::serve(size(args.answer_bytes)).await,

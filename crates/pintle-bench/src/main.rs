@@ -9,13 +9,14 @@
 //! [`device`] and [`documents`] (bodies), [`collection`] (paths, for each door), [`operation`]
 //! (requests), [`objects`] (creating and deleting), [`load`] (a closed loop), [`watch`] (fan-out),
 //! [`store`] (the store alone), [`server`] (child processes), [`scenario`] (one measurement),
-//! [`suite`], [`overhead`] and [`graphql`] (comparisons).
+//! [`suite`], [`overhead`], [`graphql`] and [`definitions`] (comparisons).
 
 mod args;
 mod collection;
 mod commands;
 mod connection;
 mod constant;
+mod definitions;
 mod device;
 mod documents;
 mod endpoint;

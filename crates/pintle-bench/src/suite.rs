@@ -48,10 +48,10 @@ struct Row {
 
 /// What a server is like when nobody asks anything of it.
 #[derive(Debug)]
-struct AtRest {
-    state: String,
-    ready_after: Option<Duration>,
-    resident: Option<u64>,
+pub(crate) struct AtRest {
+    pub(crate) state: String,
+    pub(crate) ready_after: Option<Duration>,
+    pub(crate) resident: Option<u64>,
 }
 
 /// Runs everything and prints the report.
@@ -153,7 +153,8 @@ async fn with_many_objects(args: &RunArgs, at_rest: &mut Vec<AtRest>) -> Result<
     server.stop().await
 }
 
-async fn rest(state: &str, ready_after: Option<Duration>, subject: &Subject) -> AtRest {
+/// What a server takes that has nothing to do.
+pub(crate) async fn rest(state: &str, ready_after: Option<Duration>, subject: &Subject) -> AtRest {
     sleep(REST).await;
     let resident = subject.pid.and_then(resident_bytes);
     AtRest { state: state.to_owned(), ready_after, resident }
