@@ -137,7 +137,7 @@ pub(crate) fn page(
 
 /// The description of old clients, which read it as protobuf.
 fn old_description(door: &KubeDoor, catalog: &Arc<Catalog>, headers: &HeaderMap) -> Response<Body> {
-    let wants = Range::all(headers).iter().any(|range| range.is(openapi::v2::PROTOBUF));
+    let wants = Range::all(headers).iter().any(openapi::v2::is_wanted);
     if wants {
         let page =
             door.pages.protobuf.get(catalog, |it| openapi::v2::protobuf(&openapi::v2::swagger(it)));

@@ -8,10 +8,20 @@ use pintle_engine::Catalog;
 use serde_json::{Map, Value, json};
 
 use super::document;
+use crate::accept::Range;
 use crate::discovery::group_versions;
 
 /// The media type of the description as protobuf.
-pub(crate) const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+pub(crate) const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// What older clients call it. The sign in it is none that a media type may have, and they refuse
+/// an answer that is called so, as they should.
+const PROTOBUF_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+/// Whether a client that takes this wants protobuf.
+pub(crate) fn is_wanted(range: &Range) -> bool {
+    range.is(PROTOBUF) || range.is(PROTOBUF_ASKED)
+}
 
 /// The description as JSON.
 pub(crate) fn swagger(catalog: &Catalog) -> Value {
