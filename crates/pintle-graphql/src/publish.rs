@@ -4,8 +4,12 @@
 //! so that a program which has just declared a kind finds it here. What takes longer is made beside
 //! the requests, which go on with the schema before. Nothing that goes on is disturbed by a swap:
 //! it holds on to the schema that it began with.
+//!
+//! Until somebody asks for the first time, kinds are only checked, so that their definitions can
+//! say what is wrong with them: the schema of many large kinds takes much memory.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -17,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use crate::prepare::Documents;
-use crate::schema::{Parts, Published};
+use crate::schema::{Checked, LeftOut, Parts, Published};
 
 /// A request waits so long for a schema that is being made, if there is one before it.
 const WAIT_MAX: Duration = Duration::from_millis(500);
@@ -46,15 +50,23 @@ pub(crate) struct Publisher {
     newest: ArcSwapOption<Edition>,
     /// Held by whoever makes one.
     press: Mutex<Parts>,
+    /// Whether anybody has ever asked for one.
+    asked: AtomicBool,
 }
 
 impl Publisher {
     pub(crate) fn new(engine: Arc<Engine>) -> Arc<Self> {
-        Arc::new(Self { engine, newest: ArcSwapOption::empty(), press: Mutex::default() })
+        Arc::new(Self {
+            engine,
+            newest: ArcSwapOption::empty(),
+            press: Mutex::default(),
+            asked: AtomicBool::new(false),
+        })
     }
 
     /// The schema of the kinds that are served now; or the one before, while it is being made.
     pub(crate) async fn edition(self: &Arc<Self>) -> Arc<Edition> {
+        self.asked.store(true, Ordering::Relaxed);
         match self.newest.load_full() {
             Some(newest) if self.is_current(&newest) => newest,
             Some(before) => {
@@ -66,18 +78,37 @@ impl Publisher {
         }
     }
 
-    /// Makes a schema whenever the kinds have changed, for as long as the engine runs.
+    /// Makes a schema whenever the kinds have changed, for as long as the engine runs; or looks
+    /// whether one could be made.
     pub(crate) async fn follow(self: Arc<Self>) {
         let mut changes = self.engine.catalog_changes();
         loop {
             changes.mark_unchanged();
-            Arc::clone(&self).print().await;
+            if self.asked.load(Ordering::Relaxed) {
+                Arc::clone(&self).print().await;
+            } else {
+                self.check().await;
+            }
             if changes.changed().await.is_err() {
                 return;
             }
             // Kinds often come many at a time.
             tokio::time::sleep(SETTLE_TIME).await;
         }
+    }
+
+    async fn check(&self) {
+        let mut press = self.press.lock().await;
+        let kinds = kinds(&self.engine.catalog());
+        let mut parts = std::mem::take(&mut *press);
+        let checked = tokio::task::spawn_blocking(move || {
+            let checked = Published::checked(&kinds, &mut parts);
+            (checked, parts)
+        });
+        let (Checked { chosen, left_out }, parts) =
+            checked.await.expect("checking a kind does not panic");
+        *press = parts;
+        self.report(&chosen, &left_out);
     }
 
     fn is_current(&self, edition: &Edition) -> bool {
@@ -107,19 +138,20 @@ impl Publisher {
         };
         let edition = Arc::new(edition);
         self.newest.store(Some(Arc::clone(&edition)));
-        self.report(&edition);
+        let published = &edition.published;
+        let in_schema = published.kinds.iter().map(|kind| Arc::clone(&kind.definition));
+        self.report(&in_schema.collect::<Vec<_>>(), &published.left_out);
         edition
     }
 
     /// Says in the status of a definition that its kind is not in the schema, and when it is again.
-    fn report(&self, edition: &Edition) {
-        let published = &edition.published;
-        for kind in &published.kinds {
+    fn report(&self, in_schema: &[Arc<Definition>], left_out: &[(Arc<Definition>, LeftOut)]) {
+        for definition in in_schema {
             let message = "the kind is in the schema".to_owned();
             let report = Report { holds: true, reason: "Published", message };
-            self.engine.report(&kind.definition.kind.resource(), CONDITION, report);
+            self.engine.report(&definition.kind.resource(), CONDITION, report);
         }
-        for (definition, why) in &published.left_out {
+        for (definition, why) in left_out {
             let resource = definition.kind.resource();
             tracing::warn!(%resource, %why, "a kind is not in the GraphQL schema");
             let report = Report { holds: false, reason: why.reason(), message: why.to_string() };

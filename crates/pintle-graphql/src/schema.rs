@@ -23,8 +23,8 @@ use pintle_schema::{Definition, Version};
 
 use kind::KindText;
 pub use kind::KindTypes;
-use parts::Part;
 pub use parts::Parts;
+use parts::{Names, Part};
 
 use crate::leaf::Leaf;
 
@@ -44,6 +44,13 @@ pub struct Published {
     /// Which part a type belongs to.
     owners: HashMap<Name, usize>,
     by_resource: HashMap<GroupResource, Arc<KindTypes>>,
+}
+
+/// Which kinds a schema would have.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) chosen: Vec<Arc<Definition>>,
+    pub(crate) left_out: Vec<(Arc<Definition>, LeftOut)>,
 }
 
 /// Why a kind is not in the schema.
@@ -94,12 +101,11 @@ impl Published {
     /// The schema of these kinds, in this order: earlier ones win names. What was made of a kind
     /// before is taken from `made`.
     pub fn of(kinds: &[(Arc<Definition>, Arc<Version>)], made: &mut Parts) -> Self {
-        let mut chosen = Chosen::default();
-        for (definition, version) in kinds {
-            chosen.add(definition, version, made);
-        }
-        made.forget_unused();
-        let Chosen { parts, left_out, .. } = chosen;
+        made.keep();
+        let Chosen { picked, left_out, .. } = Chosen::of(kinds, made);
+        let part =
+            |Picked { definition, version, long }: &Picked| made.part(definition, version, *long);
+        let parts: Vec<Arc<Part>> = picked.iter().map(part).filter_map(Result::ok).collect();
         let texts: Vec<&KindText> = parts.iter().map(|part| &part.text).collect();
         let sdl = base::sdl(&texts).into();
         let schema = parts::composed(&parts);
@@ -114,6 +120,12 @@ impl Published {
         let of_kind = |kind: &Arc<KindTypes>| (kind.definition.kind.resource(), Arc::clone(kind));
         let by_resource = kinds.iter().map(of_kind).collect();
         Self { sdl, kinds, left_out, schema, implementers, roots, parts, owners, by_resource }
+    }
+
+    /// Which of these kinds a schema would have, without making it.
+    pub(crate) fn checked(kinds: &[(Arc<Definition>, Arc<Version>)], made: &mut Parts) -> Checked {
+        let Chosen { picked, left_out, .. } = Chosen::of(kinds, made);
+        Checked { chosen: picked.into_iter().map(|it| it.definition).collect(), left_out }
     }
 
     /// The kind of this resource, if it is in the schema.
@@ -150,23 +162,41 @@ impl Published {
 /// The kinds that have found names.
 #[derive(Debug, Default)]
 struct Chosen {
-    parts: Vec<Arc<Part>>,
+    picked: Vec<Picked>,
     left_out: Vec<(Arc<Definition>, LeftOut)>,
     types: HashSet<Name>,
     fields: HashSet<Name>,
 }
 
+#[derive(Debug)]
+struct Picked {
+    definition: Arc<Definition>,
+    version: Arc<Version>,
+    /// Whether it has the long names.
+    long: bool,
+}
+
 impl Chosen {
+    fn of(kinds: &[(Arc<Definition>, Arc<Version>)], made: &mut Parts) -> Self {
+        let mut chosen = Self::default();
+        for (definition, version) in kinds {
+            chosen.add(definition, version, made);
+        }
+        made.forget_unused();
+        chosen
+    }
+
     /// With short names if they are free, else with long ones.
     fn add(&mut self, definition: &Arc<Definition>, version: &Arc<Version>, made: &mut Parts) {
         let mut refused = LeftOut::NameConflict(definition.kind.kind.to_string());
         for long in [false, true] {
-            let part = made.part(definition, version, long);
-            match part.and_then(|part| self.fits(&part).map(|()| part)) {
-                Ok(part) => {
-                    self.types.extend(part.type_names().cloned());
-                    self.fields.extend(part.field_names().cloned());
-                    self.parts.push(part);
+            let names = made.names(definition, version, long);
+            match names.and_then(|names| self.fits(&names).map(|()| names)) {
+                Ok(names) => {
+                    self.types.extend(names.types.iter().cloned());
+                    self.fields.extend(names.fields.iter().cloned());
+                    let (definition, version) = (Arc::clone(definition), Arc::clone(version));
+                    self.picked.push(Picked { definition, version, long });
                     return;
                 }
                 Err(why) => refused = why,
@@ -175,9 +205,9 @@ impl Chosen {
         self.left_out.push((Arc::clone(definition), refused));
     }
 
-    fn fits(&self, part: &Part) -> Result<(), LeftOut> {
-        let type_taken = part.type_names().find(|name| self.types.contains(*name));
-        let taken = || part.field_names().find(|name| self.fields.contains(*name));
+    fn fits(&self, names: &Names) -> Result<(), LeftOut> {
+        let type_taken = names.types.iter().find(|name| self.types.contains(*name));
+        let taken = || names.fields.iter().find(|name| self.fields.contains(*name));
         match type_taken.or_else(taken) {
             None => Ok(()),
             Some(name) => Err(LeftOut::NameConflict(name.to_string())),
@@ -275,6 +305,19 @@ mod tests {
         for (name, ty) in &parsed.types {
             assert_eq!(published.schema.types.get(name), Some(ty), "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_only_checked_is_chosen_as_if_it_were_made() {
+        let mut made = Parts::default();
+        let Checked { chosen, left_out } = Published::checked(&core(), &mut made);
+        let published = Published::of(&core(), &mut made);
+        let names = |kinds: &[Arc<Definition>]| -> Vec<_> {
+            kinds.iter().map(|definition| definition.kind.resource()).collect()
+        };
+        let in_it: Vec<_> =
+            published.kinds.iter().map(|kind| Arc::clone(&kind.definition)).collect();
+        assert_eq!((names(&chosen), left_out.len()), (names(&in_it), published.left_out.len()));
     }
 
     #[test]

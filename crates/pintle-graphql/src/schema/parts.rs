@@ -36,41 +36,84 @@ const ROOTS: [&str; 3] = ["Query", "Mutation", "Subscription"];
 type Key = (usize, Arc<str>, bool);
 
 /// The parts that were made, kept for as long as their kinds stay as they are.
+///
+/// Of large kinds they take half a megabyte each. While nobody asks for the schema, all that is
+/// kept of a kind is which names it needs, and whether its types are valid.
 #[derive(Debug, Default)]
 pub struct Parts {
     made: HashMap<Key, Made>,
+    kept: bool,
 }
 
 #[derive(Debug)]
 struct Made {
     /// Held, so that its place in memory names it.
     _definition: Arc<Definition>,
-    part: Result<Arc<Part>, LeftOut>,
+    names: Result<Arc<Names>, LeftOut>,
+    part: Option<Arc<Part>>,
     used: bool,
 }
 
+/// The names that a kind needs for itself.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub(super) types: Vec<Name>,
+    pub(super) fields: Vec<Name>,
+}
+
 impl Parts {
-    /// The part of a kind.
+    /// From now on they are kept.
+    pub(super) const fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    /// The names of a kind, if its types are valid.
+    pub(super) fn names(
+        &mut self,
+        definition: &Arc<Definition>,
+        version: &Arc<Version>,
+        long: bool,
+    ) -> Result<Arc<Names>, LeftOut> {
+        let kept = self.kept;
+        let made = self.made.entry(key(definition, version, long)).or_insert_with(|| {
+            let part = Part::of(definition, version, long).map(Arc::new);
+            Made {
+                _definition: Arc::clone(definition),
+                names: part.as_ref().map(|part| Arc::new(part.names())).map_err(Clone::clone),
+                part: part.ok().filter(|_| kept),
+                used: true,
+            }
+        });
+        made.used = true;
+        made.names.clone()
+    }
+
+    /// The part of a kind whose names were asked for.
     pub(super) fn part(
         &mut self,
         definition: &Arc<Definition>,
         version: &Arc<Version>,
         long: bool,
     ) -> Result<Arc<Part>, LeftOut> {
-        let key = (Arc::as_ptr(definition).addr(), Arc::clone(&version.name), long);
-        let made = self.made.entry(key).or_insert_with(|| Made {
-            _definition: Arc::clone(definition),
-            part: Part::of(definition, version, long).map(Arc::new),
-            used: true,
-        });
-        made.used = true;
-        made.part.clone()
+        let made = self.made.get_mut(&key(definition, version, long));
+        if let Some(part) = made.as_ref().and_then(|made| made.part.clone()) {
+            return Ok(part);
+        }
+        let part = Arc::new(Part::of(definition, version, long)?);
+        if let Some(made) = made {
+            made.part = Some(Arc::clone(&part));
+        }
+        Ok(part)
     }
 
     /// Forgets the parts that were not asked for since this was called last.
     pub(super) fn forget_unused(&mut self) {
         self.made.retain(|_, made| std::mem::replace(&mut made.used, false));
     }
+}
+
+fn key(definition: &Arc<Definition>, version: &Arc<Version>, long: bool) -> Key {
+    (Arc::as_ptr(definition).addr(), Arc::clone(&version.name), long)
 }
 
 impl Part {
@@ -98,8 +141,13 @@ impl Part {
         self.types.iter().filter(|(_, ty)| !ty.is_built_in()).map(|(name, _)| name)
     }
 
+    fn names(&self) -> Names {
+        let fields = self.field_names().cloned();
+        Names { types: self.type_names().cloned().collect(), fields: fields.collect() }
+    }
+
     /// The names of its root fields.
-    pub(super) fn field_names(&self) -> impl Iterator<Item = &Name> {
+    fn field_names(&self) -> impl Iterator<Item = &Name> {
         self.roots.iter().flat_map(|(_, fields)| fields.iter().map(|(name, _)| name))
     }
 }
