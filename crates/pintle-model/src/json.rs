@@ -19,12 +19,17 @@ pub struct Json(Bytes);
 impl Json {
     /// The canonical text of a value.
     pub fn from_value(value: &Value) -> Self {
-        Self(serde_json::to_vec(value).expect("a JSON value has only text keys").into())
+        Self::exactly(&serde_json::to_vec(value).expect("a JSON value has only text keys"))
     }
 
     /// The canonical text of an object.
     pub fn from_map(map: &Map<String, Value>) -> Self {
-        Self(serde_json::to_vec(map).expect("a JSON object has only text keys").into())
+        Self::exactly(&serde_json::to_vec(map).expect("a JSON object has only text keys"))
+    }
+
+    /// In a buffer without the room that it was written in: lanes are kept for long.
+    fn exactly(text: &[u8]) -> Self {
+        Self(Bytes::copy_from_slice(text))
     }
 
     /// `{}`.

@@ -77,13 +77,11 @@ struct Declared<'a> {
 
 impl<'a> Declared<'a> {
     fn by(manifest: &'a Manifest) -> Self {
-        let text = |pointer| manifest.value.pointer(pointer).and_then(Value::as_str);
-        let api_version = text("/apiVersion").unwrap_or_default();
         Self {
-            group: api_version.split_once('/').map_or("", |(group, _)| group),
-            kind: text("/kind").unwrap_or_default(),
-            namespace: text("/metadata/namespace").unwrap_or_default(),
-            name: text("/metadata/name").unwrap_or_default(),
+            group: manifest.group(),
+            kind: &manifest.kind,
+            namespace: manifest.namespace.as_deref().unwrap_or_default(),
+            name: manifest.name.as_deref().unwrap_or_default(),
         }
     }
 }
@@ -114,13 +112,13 @@ struct Applier<'a> {
 impl Applier<'_> {
     async fn apply(self) -> Result<Done, ApplyError> {
         // Read again by the one reader whose numbers are canonical.
-        let text = self.manifest.value.to_string();
+        let text = self.manifest.text();
         let value = pintle_model::json::parse(text.as_bytes())
             .map_err(|error| self.fault(error.to_string()))?
             .value;
         let Value::Object(fields) = value else { return Err(self.fault("not an object")) };
         let served = self.find_kind(&fields)?;
-        let digest = digest(&text);
+        let digest = digest(text);
         let (key, document) = self.addressed(&served, fields, &digest)?;
         self.ensure_namespace(&key).await?;
         match self.create(&served, &key, document.clone(), &digest).await {
@@ -265,8 +263,7 @@ impl Applier<'_> {
         key: &ObjectKey,
         intent: Intent,
     ) -> Result<Written, Refusal> {
-        let api_version = self.manifest.value.get("apiVersion").and_then(Value::as_str);
-        let name = api_version.and_then(|text| text.rsplit('/').next()).unwrap_or_default();
+        let name = self.manifest.api_version.rsplit('/').next().unwrap_or_default();
         let version = served.definition.version(name).unwrap_or_else(|| served.default_version());
         let write = Write {
             served: Arc::clone(served),

@@ -130,8 +130,7 @@ fn read(file: &Path) -> Result<Option<AccessMode>, AuthorizationError> {
 }
 
 fn is_rule(manifest: &Manifest) -> bool {
-    let api_version = manifest.value.get("apiVersion").and_then(serde_json::Value::as_str);
-    api_version.is_some_and(|text| text.starts_with("rbac.authorization.k8s.io/"))
+    manifest.group() == "rbac.authorization.k8s.io"
 }
 
 #[cfg(test)]

@@ -27,8 +27,47 @@ use crate::{input_file, yaml};
 pub struct Manifest {
     /// Where it was written.
     pub place: Place,
-    /// The object; `apiVersion` and `kind` are there and are text.
-    pub value: Value,
+    /// Its `apiVersion`.
+    pub api_version: String,
+    /// Its `kind`.
+    pub kind: String,
+    /// The namespace that it names.
+    pub namespace: Option<String>,
+    /// The name that it has.
+    pub name: Option<String>,
+    /// All of it, as JSON: trees of many large definitions would take ten times the memory.
+    text: Box<str>,
+}
+
+impl Manifest {
+    /// Of an object that says what it is; nothing of any other.
+    fn new(place: Place, value: &Value) -> Option<Self> {
+        let Identity::Whole { api_version, kind } = identity(value) else { return None };
+        let text = |pointer| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            place,
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+            text: value.to_string().into(),
+        })
+    }
+
+    /// The object as JSON.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The object.
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// The group of its `apiVersion`; empty for the core group.
+    pub fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
 }
 
 /// Where a document was written.
@@ -250,7 +289,7 @@ impl Manifests {
 
     /// A stable sort: within a rank the order of the files stays.
     fn sort(&mut self) {
-        self.manifests.sort_by_key(|manifest| rank(&manifest.value));
+        self.manifests.sort_by_key(rank);
     }
 
     /// Takes one document. What is no object at all is passed over, unless its file was `named`.
@@ -258,7 +297,7 @@ impl Manifests {
         match identity(&value) {
             Identity::Whole { api_version: "v1", kind: "List" } => self.take_items(&place, value),
             Identity::Whole { .. } => {
-                self.manifests.push(Manifest { place, value });
+                self.manifests.extend(Manifest::new(place, &value));
                 Ok(())
             }
             Identity::None if !named => {
@@ -314,10 +353,8 @@ fn identity(value: &Value) -> Identity<'_> {
 }
 
 /// What other documents may depend on comes first.
-fn rank(value: &Value) -> u8 {
-    let Identity::Whole { api_version, kind } = identity(value) else { return u8::MAX };
-    let group = api_version.split_once('/').map_or("", |(group, _)| group);
-    match (group, kind) {
+fn rank(manifest: &Manifest) -> u8 {
+    match (manifest.group(), &*manifest.kind) {
         ("apiextensions.k8s.io", _) => 0,
         ("", "Namespace") => 1,
         ("rbac.authorization.k8s.io", "ClusterRole" | "Role") => 2,

@@ -83,12 +83,12 @@ fn of_files(paths: &[PathBuf]) -> Result<Value, OpenApiError> {
 }
 
 fn declares(manifest: &Manifest) -> bool {
-    manifest.value.get("kind").is_some_and(|kind| kind == "CustomResourceDefinition")
+    manifest.kind == "CustomResourceDefinition"
 }
 
 fn definition(manifest: Manifest) -> Result<Definition, OpenApiError> {
-    let name = manifest.value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    let spec = manifest.value.get("spec").cloned().unwrap_or_default();
+    let name = manifest.name.as_deref().unwrap_or_default();
+    let spec = manifest.value().get_mut("spec").map(Value::take).unwrap_or_default();
     let body = Map::from_iter([("spec".to_owned(), spec)]);
     Definition::from_crd(name, &body)
         .map_err(|faults| OpenApiError::Definition { place: manifest.place, faults })

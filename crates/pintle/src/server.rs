@@ -433,14 +433,13 @@ fn data_in_words(config: &ServeConfig) -> String {
 fn sample(engine: &Engine, manifests: &[Manifest]) -> Option<String> {
     let catalog = engine.catalog();
     manifests.iter().find_map(|manifest| {
-        let text = |pointer| manifest.value.pointer(pointer).and_then(Value::as_str);
-        let resource = catalog.resource_of(text("/apiVersion")?, text("/kind")?)?;
+        let resource = catalog.resource_of(&manifest.api_version, &manifest.kind)?;
         let served = catalog.get(&resource).filter(|served| !served.definition.core)?;
-        let namespace = text("/metadata/namespace").is_none_or(|it| it == "default");
+        let namespace = manifest.namespace.as_deref().is_none_or(|it| it == "default");
         let short = catalog.has_short_name(served);
         let plural =
             if short { served.definition.kind.plural.to_string() } else { resource.to_string() };
-        let name = text("/metadata/name").filter(|_| namespace)?;
+        let name = manifest.name.as_deref().filter(|_| namespace)?;
         Some(format!("/{plural}/{name}"))
     })
 }

@@ -73,49 +73,47 @@ fn rules(question: &CanI, manifests: &[Manifest]) -> Result<RuleBook, AuthError>
     for file in &question.policy {
         builder.add_policy(&read_policy(file)?);
     }
-    for manifest in manifests.iter().filter(|it| text(it, "/apiVersion").starts_with(RBAC)) {
+    for manifest in manifests.iter().filter(|it| it.group() == RBAC) {
         builder.add(&rule(manifest)?);
     }
     Ok(builder.build())
 }
 
-const RBAC: &str = "rbac.authorization.k8s.io/";
+const RBAC: &str = "rbac.authorization.k8s.io";
 
-fn text<'m>(manifest: &'m Manifest, pointer: &str) -> &'m str {
-    manifest.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+fn declares(manifest: &Manifest) -> bool {
+    manifest.kind == "CustomResourceDefinition"
 }
 
 /// What a declared kind adds to the default roles.
 fn kinds(manifest: &Manifest) -> Vec<pintle_authz::DefaultObject> {
-    let declares = text(manifest, "/kind") == "CustomResourceDefinition";
-    if declares { kind_objects(&resource_of(manifest)) } else { Vec::new() }
+    if declares(manifest) { kind_objects(&resource_of(manifest)) } else { Vec::new() }
 }
 
 fn resource_of(definition: &Manifest) -> GroupResource {
-    GroupResource::new(text(definition, "/spec/group"), text(definition, "/spec/names/plural"))
+    let value = definition.value();
+    let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    GroupResource::new(text("/spec/group"), text("/spec/names/plural"))
 }
 
 fn rule(manifest: &Manifest) -> Result<RuleObject, AuthError> {
-    let plural = format!("{}s", text(manifest, "/kind").to_lowercase());
+    let plural = format!("{}s", manifest.kind.to_lowercase());
     let namespaced = matches!(plural.as_str(), "roles" | "rolebindings");
-    let namespace = match text(manifest, "/metadata/namespace") {
-        "" => "default",
-        namespace => namespace,
-    };
-    let labels: BTreeMap<String, String> = manifest
-        .value
+    let namespace = manifest.namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    let namespace = namespace.unwrap_or("default");
+    let mut value = manifest.value();
+    let labels: BTreeMap<String, String> = value
         .pointer("/metadata/labels")
         .and_then(|labels| serde_json::from_value(labels.clone()).ok())
         .unwrap_or_default();
-    let mut body = manifest.value.as_object().cloned().unwrap_or_default();
+    let mut body = value.as_object_mut().map(std::mem::take).unwrap_or_default();
     body.remove("metadata");
-    let name = text(manifest, "/metadata/name");
+    let name = manifest.name.as_deref().unwrap_or_default();
     let namespace = namespaced.then_some(namespace);
     Ok(RuleObject::read(&plural, namespace, name, &labels, &body)?)
 }
 
 /// The kinds that the files declare.
 fn declared(manifests: &[Manifest]) -> impl Iterator<Item = GroupResource> {
-    let declares = |it: &&Manifest| text(it, "/kind") == "CustomResourceDefinition";
-    manifests.iter().filter(declares).map(resource_of)
+    manifests.iter().filter(|it| declares(it)).map(resource_of)
 }

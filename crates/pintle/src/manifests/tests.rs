@@ -40,7 +40,7 @@ fn one(text: &str) -> Result<Vec<Value>, String> {
     let limits = ManifestLimits { values_max: 10_000, ..ManifestLimits::default() };
     let directory = directory(&[("a.yaml", text)]);
     let found = loaded(&directory, "a.yaml", &limits)?;
-    Ok(found.manifests.into_iter().map(|manifest| manifest.value).collect())
+    Ok(found.manifests.into_iter().map(|manifest| manifest.value()).collect())
 }
 
 fn object(kind: &str, name: &str) -> String {
@@ -106,7 +106,7 @@ fn json_is_read_too() {
     let text = r#"{"apiVersion":"v1","kind":"A","a":"\u00e9\/","b":[1,2.5,null,true],"":{}}"#;
     let directory = directory(&[("a.json", text)]);
     let found = loaded(&directory, "", &ManifestLimits::default()).unwrap();
-    assert_eq!(found.manifests[0].value, serde_json::from_str::<Value>(text).unwrap());
+    assert_eq!(found.manifests[0].value(), serde_json::from_str::<Value>(text).unwrap());
 }
 
 #[test]
@@ -115,11 +115,8 @@ fn lists_are_taken_apart() {
                 - {apiVersion: v1, kind: B}\n";
     let directory = directory(&[("a.yaml", list)]);
     let found = loaded(&directory, "", &ManifestLimits::default()).unwrap();
-    let items: Vec<_> = found
-        .manifests
-        .iter()
-        .map(|manifest| (manifest.value["kind"].as_str().unwrap(), manifest.place.item))
-        .collect();
+    let items: Vec<_> =
+        found.manifests.iter().map(|manifest| (&*manifest.kind, manifest.place.item)).collect();
     assert_eq!(items, [("A", Some(1)), ("B", Some(2))]);
     for empty in ["items: []", "items:", ""] {
         assert_eq!(one(&format!("apiVersion: v1\nkind: List\n{empty}\n")), Ok(Vec::new()));
@@ -186,8 +183,11 @@ fn directories_are_read_whole_and_in_order() {
         (".git/d.yaml", "{"),
     ]);
     let found = loaded(&directory, "", &ManifestLimits::default()).unwrap();
-    let names: Vec<_> =
-        found.manifests.iter().map(|manifest| manifest.value["metadata"]["name"].clone()).collect();
+    let names: Vec<_> = found
+        .manifests
+        .iter()
+        .map(|manifest| manifest.value()["metadata"]["name"].clone())
+        .collect();
     assert_eq!(names, ["a", "b", "c"]);
     let skipped: Vec<_> = found
         .skipped
@@ -311,8 +311,11 @@ fn text_has_to_be_utf_8() {
 fn the_example_loads() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/devices");
     let found = load(&[directory.into()], &ManifestLimits::default()).unwrap();
-    let names: Vec<_> =
-        found.manifests.iter().map(|manifest| manifest.value["metadata"]["name"].clone()).collect();
+    let names: Vec<_> = found
+        .manifests
+        .iter()
+        .map(|manifest| manifest.value()["metadata"]["name"].clone())
+        .collect();
     assert_eq!(names, ["devices.infra.example.io", "dev-123"]);
     let skipped: Vec<_> = found.skipped.iter().map(|place| place.file.file_name()).collect();
     assert_eq!(skipped, [Some("policy.yaml".as_ref())]);

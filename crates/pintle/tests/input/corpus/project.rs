@@ -47,7 +47,7 @@ pub(super) fn files_in(folder: &Path) -> Vec<PathBuf> {
 pub(super) fn document(file: &Path) -> Value {
     let found = load(&[file.to_owned()], &ManifestLimits::default()).expect("the file can be used");
     let [manifest] = found.manifests.as_slice() else { panic!("{} is one", file.display()) };
-    manifest.value.clone()
+    manifest.value()
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
