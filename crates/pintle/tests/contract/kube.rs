@@ -45,6 +45,11 @@ async fn clients_find_out_what_is_served() {
             .get(format!("{}/{{name}}", DEVICES.replace("default", "{namespace}")))
             .is_some()
     );
+    // What kubectl 1.20 asks for has a sign in its name that no media type may have.
+    let asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let old = server.send("GET", "/openapi/v2", &[("accept", asked)], "").await.expect(200);
+    let told = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    assert_eq!(old.header("content-type"), told);
     for path in
         ["/apis/none.example.io/v1", "/apis/infra.example.io/v9", "/api/v2", "/openapi/v3/api/v2"]
     {
