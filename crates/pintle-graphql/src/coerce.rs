@@ -4,8 +4,10 @@
 //! Fields of kinds come out under their JSON names and enums as their JSON texts, so that an input
 //! of a kind is what is to be stored.
 
+use std::fmt;
+
 use apollo_compiler::ast::{InputValueDefinition, Type, Value as Literal};
-use apollo_compiler::response::JsonMap;
+use apollo_compiler::response::{JsonMap, JsonValue};
 use apollo_compiler::schema::{ExtendedType, InputObjectType};
 use apollo_compiler::{Name, Node};
 use serde_json::{Map, Value};
@@ -33,13 +35,31 @@ pub(crate) fn arguments(
     let mut found = Map::new();
     for definition in &field.asked.definition.arguments {
         let given = field.asked.arguments.iter().find(|it| it.name == definition.name);
-        let path = definition.name.as_str();
+        let path = At::Argument(&definition.name);
         let given = given.map(|given| coercion.json(&given.value, path)).transpose()?.flatten();
         if let Some(value) = coercion.or_default(definition, given, path)? {
             found.insert(definition.name.to_string(), value);
         }
     }
     Ok(found)
+}
+
+/// Where in an argument, built on the stack: most inputs are right, and need no text for it.
+#[derive(Clone, Copy)]
+enum At<'a> {
+    Argument(&'a str),
+    Field(&'a Self, &'a str),
+    Item(&'a Self, usize),
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument(name) => f.write_str(name),
+            Self::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
 }
 
 struct Coercion<'a> {
@@ -49,7 +69,7 @@ struct Coercion<'a> {
 
 impl Coercion<'_> {
     /// A literal as JSON; nothing for a variable that was left out.
-    fn json(&self, literal: &Literal, path: &str) -> Result<Option<Value>, BadInput> {
+    fn json(&self, literal: &Literal, path: At<'_>) -> Result<Option<Value>, BadInput> {
         Ok(Some(match literal {
             Literal::Null => Value::Null,
             Literal::Boolean(value) => Value::from(*value),
@@ -57,7 +77,7 @@ impl Coercion<'_> {
             Literal::Enum(name) => Value::from(name.as_str()),
             Literal::Variable(name) => {
                 let Some(value) = self.variables.get(name.as_str()) else { return Ok(None) };
-                serde_json::to_value(value).expect("JSON is JSON")
+                plain(value)
             }
             Literal::Int(digits) => number(digits.as_str(), path)?,
             Literal::Float(digits) => number(digits.as_str(), path)?,
@@ -69,7 +89,7 @@ impl Coercion<'_> {
             Literal::Object(fields) => {
                 let mut given = Map::new();
                 for (name, literal) in fields {
-                    if let Some(value) = self.json(literal, &format!("{path}.{name}"))? {
+                    if let Some(value) = self.json(literal, At::Field(&path, name))? {
                         given.insert(name.to_string(), value);
                     }
                 }
@@ -83,7 +103,7 @@ impl Coercion<'_> {
         &self,
         definition: &Node<InputValueDefinition>,
         given: Option<Value>,
-        path: &str,
+        path: At<'_>,
     ) -> Result<Option<Value>, BadInput> {
         let default = definition.default_value.as_deref().filter(|_| given.is_none());
         let default = default.map(|default| self.json(default, path)).transpose()?.flatten();
@@ -94,7 +114,7 @@ impl Coercion<'_> {
         }
     }
 
-    fn value(&self, ty: &Type, given: Value, path: &str) -> Result<Value, BadInput> {
+    fn value(&self, ty: &Type, given: Value, path: At<'_>) -> Result<Value, BadInput> {
         if given.is_null() {
             return if ty.is_non_null() { Err(bad(path, "it may not be null")) } else { Ok(given) };
         }
@@ -107,14 +127,13 @@ impl Coercion<'_> {
                     one => vec![one],
                 };
                 let each = values.into_iter().enumerate();
-                let each =
-                    each.map(|(index, it)| self.value(item, it, &format!("{path}[{index}]")));
+                let each = each.map(|(index, it)| self.value(item, it, At::Item(&path, index)));
                 each.collect::<Result<_, _>>().map(Value::Array)
             }
         }
     }
 
-    fn named(&self, name: &Name, given: Value, path: &str) -> Result<Value, BadInput> {
+    fn named(&self, name: &Name, given: Value, path: At<'_>) -> Result<Value, BadInput> {
         if let Some(leaf) = self.published.leaf(name) {
             return leaf.coerce(&given).map_err(|problem| bad(path, problem));
         }
@@ -134,13 +153,13 @@ impl Coercion<'_> {
         &self,
         object: &Node<InputObjectType>,
         given: Value,
-        path: &str,
+        path: At<'_>,
     ) -> Result<Value, BadInput> {
         let Value::Object(mut given) = given else { return Err(bad(path, "expected an object")) };
         let mut fields = Map::new();
         for (name, definition) in &object.fields {
-            let inner = format!("{path}.{name}");
-            let value = self.or_default(&definition.node, given.remove(name.as_str()), &inner)?;
+            let inner = At::Field(&path, name);
+            let value = self.or_default(&definition.node, given.remove(name.as_str()), inner)?;
             if let Some(value) = value {
                 fields.insert(self.json_name(&object.name, name), value);
             }
@@ -156,16 +175,35 @@ impl Coercion<'_> {
 
     fn json_name(&self, type_name: &Name, field: &Name) -> String {
         let key = self.published.json_key(type_name, field);
-        serde_json::from_str(&key).unwrap_or_else(|_| field.to_string())
+        let plain = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
+        match plain.filter(|plain| !plain.contains('\\')) {
+            Some(plain) => plain.to_owned(),
+            None => serde_json::from_str(&key).unwrap_or_else(|_| field.to_string()),
+        }
     }
 }
 
 /// A number as it is written. One that JSON cannot have is not to become a null, which clears what
 /// is stored.
-fn number(digits: &str, path: &str) -> Result<Value, BadInput> {
+fn number(digits: &str, path: At<'_>) -> Result<Value, BadInput> {
     serde_json::from_str(digits).map_err(|_| bad(path, "the number is too large"))
 }
 
-fn bad(path: &str, problem: impl Into<String>) -> BadInput {
-    BadInput { path: path.to_owned(), problem: problem.into() }
+/// The same JSON in the form that the rest of the server has it in.
+fn plain(value: &JsonValue) -> Value {
+    match value {
+        JsonValue::Null => Value::Null,
+        JsonValue::Bool(value) => Value::Bool(*value),
+        JsonValue::Number(number) => Value::Number(number.clone()),
+        JsonValue::String(text) => Value::from(text.as_str()),
+        JsonValue::Array(items) => Value::Array(items.iter().map(plain).collect()),
+        JsonValue::Object(fields) => {
+            let fields = fields.iter().map(|(name, it)| (name.as_str().to_owned(), plain(it)));
+            Value::Object(fields.collect())
+        }
+    }
+}
+
+fn bad(path: At<'_>, problem: impl Into<String>) -> BadInput {
+    BadInput { path: path.to_string(), problem: problem.into() }
 }

@@ -86,22 +86,21 @@ fn string_end(bytes: &[u8]) -> Option<usize> {
 /// Behind the closing bracket of the object or list that `bytes` begins with.
 fn container_end(bytes: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
-    let mut at = 0;
+    let mut rest = bytes.iter();
     loop {
-        match bytes.get(at)? {
-            b'"' => at += string_end(bytes.get(at..)?)?,
-            b'{' | b'[' => {
-                depth += 1;
-                at += 1;
+        match rest.next()? {
+            b'"' => {
+                let string = &bytes.get(bytes.len() - rest.len() - 1..)?;
+                rest = string.get(string_end(string)?..)?.iter();
             }
+            b'{' | b'[' => depth += 1,
             b'}' | b']' => {
                 depth -= 1;
-                at += 1;
                 if depth == 0 {
-                    return Some(at);
+                    return Some(bytes.len() - rest.len());
                 }
             }
-            _ => at += 1,
+            _ => {}
         }
     }
 }

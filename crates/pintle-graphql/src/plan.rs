@@ -4,6 +4,7 @@
 //! variables that `@skip` and `@include` look at: which fields there are, and in which order, is
 //! settled here, merged as the specification's `CollectFields` does.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -244,7 +245,7 @@ impl<'a> Planner<'a> {
     }
 
     fn named(&self, name: &Name, sets: &[&'a SelectionSet]) -> ShapeOf {
-        if let Some(leaf) = self.published.leaf(name) {
+        if let Some(leaf) = self.published.leaf(name).map(Cow::into_owned) {
             return ShapeOf::Leaf(leaf);
         }
         match self.published.schema.types.get(name) {

@@ -11,8 +11,9 @@ mod names;
 mod parts;
 mod shapes;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use apollo_compiler::collections::HashMap as FastMap;
 use apollo_compiler::schema::Implementers;
@@ -52,6 +53,12 @@ pub(crate) struct Checked {
     pub(crate) chosen: Vec<Arc<Definition>>,
     pub(crate) left_out: Vec<(Arc<Definition>, LeftOut)>,
 }
+
+/// The enum of all kinds that have conditions.
+static CONDITION_STATUS: LazyLock<Leaf> = LazyLock::new(|| {
+    let value = |name: &str, json: &str| (Box::from(name), Box::from(json));
+    Leaf::Enum(vec![value("TRUE", "True"), value("FALSE", "False"), value("UNKNOWN", "Unknown")])
+});
 
 /// Why a kind is not in the schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,17 +146,12 @@ impl Published {
     }
 
     /// The leaf type of this name, if it is one.
-    pub(crate) fn leaf(&self, type_name: &str) -> Option<Leaf> {
+    pub(crate) fn leaf(&self, type_name: &str) -> Option<Cow<'_, Leaf>> {
         if type_name == "ConditionStatus" {
-            let value = |name: &str, json: &str| (Box::from(name), Box::from(json));
-            return Some(Leaf::Enum(vec![
-                value("TRUE", "True"),
-                value("FALSE", "False"),
-                value("UNKNOWN", "Unknown"),
-            ]));
+            return Some(Cow::Borrowed(&CONDITION_STATUS));
         }
-        let of_kind = || self.part_of(type_name)?.registry.enums.get(type_name).cloned();
-        Leaf::named(type_name).or_else(of_kind)
+        let of_kind = || self.part_of(type_name)?.registry.enums.get(type_name);
+        Leaf::named(type_name).map(Cow::Owned).or_else(|| of_kind().map(Cow::Borrowed))
     }
 
     /// The JSON name of a field, as raw JSON text with its quotes.
