@@ -13,7 +13,7 @@ use apollo_compiler::{Name, Node};
 use serde_json::{Map, Value};
 
 use crate::plan::FieldPlan;
-use crate::schema::Published;
+use crate::schema::{Keys, Published};
 
 /// An input that cannot be what its type says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -134,11 +134,14 @@ impl Coercion<'_> {
     }
 
     fn named(&self, name: &Name, given: Value, path: At<'_>) -> Result<Value, BadInput> {
+        let found = self.published.schema.types.get(name);
+        if let Some(ExtendedType::InputObject(object)) = found {
+            return self.object(object, given, path);
+        }
         if let Some(leaf) = self.published.leaf(name) {
             return leaf.coerce(&given).map_err(|problem| bad(path, problem));
         }
-        match self.published.schema.types.get(name) {
-            Some(ExtendedType::InputObject(object)) => self.object(object, given, path),
+        match found {
             Some(ExtendedType::Enum(known)) => {
                 let is_known = given.as_str().is_some_and(|it| known.values.contains_key(it));
                 let names: Vec<_> = known.values.keys().map(Name::as_str).collect();
@@ -157,11 +160,12 @@ impl Coercion<'_> {
     ) -> Result<Value, BadInput> {
         let Value::Object(mut given) = given else { return Err(bad(path, "expected an object")) };
         let mut fields = Map::new();
+        let keys = self.published.json_keys(&object.name);
         for (name, definition) in &object.fields {
             let inner = At::Field(&path, name);
             let value = self.or_default(&definition.node, given.remove(name.as_str()), inner)?;
             if let Some(value) = value {
-                fields.insert(self.json_name(&object.name, name), value);
+                fields.insert(json_name(keys, name), value);
             }
         }
         match given.keys().next() {
@@ -172,14 +176,17 @@ impl Coercion<'_> {
             }
         }
     }
+}
 
-    fn json_name(&self, type_name: &Name, field: &Name) -> String {
-        let key = self.published.json_key(type_name, field);
-        let plain = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
-        match plain.filter(|plain| !plain.contains('\\')) {
-            Some(plain) => plain.to_owned(),
-            None => serde_json::from_str(&key).unwrap_or_else(|_| field.to_string()),
-        }
+/// The name in JSON of a field with these keys.
+fn json_name(keys: Option<&Keys>, field: &Name) -> String {
+    let Some(key) = keys.and_then(|keys| keys.get(field.as_str())) else {
+        return field.to_string();
+    };
+    let plain = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
+    match plain.filter(|plain| !plain.contains('\\')) {
+        Some(plain) => plain.to_owned(),
+        None => serde_json::from_str(key).unwrap_or_else(|_| field.to_string()),
     }
 }
 

@@ -16,6 +16,20 @@ pub(crate) fn items(text: &str) -> Option<Items<'_>> {
     text.strip_prefix('[').map(|rest| Items { rest })
 }
 
+/// The value of a member that is an object, with whatever comes behind it. Who walks over the members
+/// of that object stops where it ends, and need not know beforehand where that is.
+pub(crate) fn open_object<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = text.strip_prefix('{')?;
+    loop {
+        let (found, after) = take_value(after_separator(rest))?;
+        let value = after.strip_prefix(':')?;
+        if found.strip_prefix('"').and_then(|it| it.strip_suffix('"')) == Some(name) {
+            return Some(value).filter(|value| value.starts_with('{'));
+        }
+        (_, rest) = take_value(value)?;
+    }
+}
+
 /// See [`members`].
 #[derive(Debug, Clone)]
 pub(crate) struct Members<'a> {
@@ -111,6 +125,20 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    #[test]
+    fn an_object_is_found_without_looking_for_its_end() {
+        let text = r#"{"a":{"x":1},"b":{"y":"}"},"c":7,"d":{}}"#;
+        let inside = |name: &str| -> Option<Vec<(&str, &str)>> {
+            Some(members(open_object(text, name)?)?.collect())
+        };
+        assert_eq!(inside("a"), Some(vec![("\"x\"", "1")]));
+        assert_eq!(inside("b"), Some(vec![("\"y\"", "\"}\"")]));
+        assert_eq!(inside("d"), Some(vec![]));
+        for none in ["c", "e", "x"] {
+            assert_eq!(inside(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn what_is_no_container_has_nothing_inside() {

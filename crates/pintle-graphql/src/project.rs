@@ -15,7 +15,7 @@ use pintle_model::Object;
 use serde_json::Value;
 
 use crate::data::{Data, Record, Shown};
-use crate::json_text::{items, members};
+use crate::json_text::{items, members, open_object};
 use crate::plan::{FieldPlan, Selection, Shape, ShapeOf};
 
 /// So many errors one response tells; more say nothing new.
@@ -246,7 +246,15 @@ impl<'v> Writer<'v> {
             }
             (name, _) if shown.whole => {
                 let key = shown.kind.body.get(name).map_or(name, |key| key);
-                let body = members(utf8(object.body.as_bytes())).into_iter().flatten();
+                let body = utf8(object.body.as_bytes());
+                if let ShapeOf::Object(selection) = &field.shape.of
+                    && let Some(inside) = open_object(body, key)
+                {
+                    let start = it.out.len();
+                    let written = it.json_object(inside, selection, at);
+                    return it.settle(written, start, &field.shape);
+                }
+                let body = members(body).into_iter().flatten();
                 let found = { body }.find(|(name, _)| unquoted(name) == key);
                 it.json(found.map_or("null", |(_, text)| text), &field.shape, Some(field), at)
             }

@@ -26,6 +26,7 @@ use kind::KindText;
 pub use kind::KindTypes;
 pub use parts::Parts;
 use parts::{Names, Part};
+pub(crate) use shapes::Keys;
 
 use crate::leaf::Leaf;
 
@@ -43,7 +44,7 @@ pub struct Published {
     pub(crate) roots: HashMap<Box<str>, Root>,
     parts: Vec<Arc<Part>>,
     /// Which part a type belongs to.
-    owners: HashMap<Name, usize>,
+    owners: FastMap<Name, usize>,
     by_resource: HashMap<GroupResource, Arc<KindTypes>>,
 }
 
@@ -154,10 +155,15 @@ impl Published {
         Leaf::named(type_name).map(Cow::Owned).or_else(|| of_kind().map(Cow::Borrowed))
     }
 
+    /// The JSON names of the fields of a type of a kind.
+    pub(crate) fn json_keys(&self, type_name: &str) -> Option<&Keys> {
+        self.part_of(type_name)?.registry.keys.get(type_name)
+    }
+
     /// The JSON name of a field, as raw JSON text with its quotes.
     pub(crate) fn json_key(&self, type_name: &str, field: &str) -> Box<str> {
-        let known = || self.part_of(type_name)?.registry.keys.get(type_name)?.get(field).cloned();
-        known().unwrap_or_else(|| format!("\"{field}\"").into())
+        let known = self.json_keys(type_name).and_then(|keys| keys.get(field).cloned());
+        known.unwrap_or_else(|| format!("\"{field}\"").into())
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 
+use apollo_compiler::collections::HashMap as FastMap;
 use serde_json::{Map, Value};
 
 use super::names::{capitalized, is_enum_value, sanitized};
@@ -41,10 +42,13 @@ impl Use {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     /// For the types that stand for JSON objects: the JSON name of each field, as raw JSON text.
-    pub(crate) keys: HashMap<Box<str>, HashMap<Box<str>, Box<str>>>,
+    pub(crate) keys: FastMap<Box<str>, Keys>,
     /// The enums, which are leaves.
-    pub(crate) enums: HashMap<Box<str>, Leaf>,
+    pub(crate) enums: FastMap<Box<str>, Leaf>,
 }
+
+/// The JSON names of fields by their GraphQL names, as raw JSON text.
+pub(crate) type Keys = FastMap<Box<str>, Box<str>>;
 
 /// Writes the types of one kind, and notes what there is to know about them.
 #[derive(Debug)]
@@ -196,7 +200,7 @@ impl<'a> Shapes<'a> {
         }
         let keyword = if use_ == Use::Output { "type" } else { "input" };
         let mut body = String::new();
-        let mut keys = HashMap::new();
+        let mut keys = Keys::default();
         for (field, property) in &names {
             let schema_of = properties.get(*property).unwrap_or(&Value::Null);
             self.field(&mut body, schema, field, property, schema_of, name, depth, use_);
