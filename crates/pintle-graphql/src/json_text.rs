@@ -16,8 +16,8 @@ pub(crate) fn items(text: &str) -> Option<Items<'_>> {
     text.strip_prefix('[').map(|rest| Items { rest })
 }
 
-/// The value of a member that is an object, with whatever comes behind it. Who walks over the members
-/// of that object stops where it ends, and need not know beforehand where that is.
+/// The value of a member that is an object, with whatever comes behind it. Who walks over the
+/// members of that object stops where it ends, and need not know beforehand where that is.
 pub(crate) fn open_object<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = text.strip_prefix('{')?;
     loop {
