@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use pintle_scaffold::{Field, Names, resource};
 
 use super::ProjectError;
-use super::files::{create, formatted, read, replace, say};
+use super::files::{create, formatted, read, replace, say, shown};
 use super::manifest::Project;
 
 /// What `pintle add resource` is told.
@@ -73,11 +73,11 @@ pub(super) fn add(
         if !create(&path, &formatted(&path, &file.text))? {
             return Err(ProjectError::Exists { path });
         }
-        say(out, &format!("  created  {}", path.display()));
+        say(out, &format!("  created  {}", shown(&path)));
     }
     for (path, text) in changed {
         replace(&path, &text)?;
-        say(out, &format!("  changed  {}", path.display()));
+        say(out, &format!("  changed  {}", shown(&path)));
     }
     let policy = args.dir.join("policy.yaml");
     if policy.exists() {
@@ -86,7 +86,7 @@ pub(super) fn add(
             out,
             &format!(
                 "  {} is yours: give its roles {plural}:create, {plural}:update, {plural}:update_status",
-                policy.display()
+                shown(&policy)
             ),
         );
     }

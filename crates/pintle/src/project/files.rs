@@ -16,6 +16,11 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, ProjectError> {
     }
 }
 
+/// A path as it is told: `src/client.rs`, and not `./src/client.rs`.
+pub(super) fn shown(path: &Path) -> std::path::Display<'_> {
+    path.strip_prefix(".").unwrap_or(path).display()
+}
+
 /// Writes a file that is not there yet. Says whether it was not.
 pub(super) fn create(path: &Path, text: &str) -> Result<bool, ProjectError> {
     let failed = |source| ProjectError::File { path: path.to_owned(), source };

@@ -12,7 +12,7 @@ use pintle_scaffold::{File, GENERATED, Owner, ProjectName, client, policy, yaml}
 use serde_json::Value;
 
 use super::ProjectError;
-use super::files::{below, create, read, replace, say};
+use super::files::{below, create, read, replace, say, shown};
 use super::manifest::{Project, cargo};
 use crate::{InProcess, Server};
 
@@ -148,7 +148,7 @@ fn write(
             (Owner::Person, Some(_)) => unchanged += 1,
             (Owner::Person, None) => {
                 create(&path, &file.text)?;
-                say(out, &format!("  created    {} (from now on yours)", path.display()));
+                say(out, &format!("  created    {} (from now on yours)", shown(&path)));
             }
             (Owner::Generator, Some(text)) if text == file.text => unchanged += 1,
             (Owner::Generator, Some(text)) if !is_ours(file, &text) => {
@@ -156,7 +156,7 @@ fn write(
             }
             (Owner::Generator, _) => {
                 replace(&path, &file.text)?;
-                say(out, &format!("  generated  {}", path.display()));
+                say(out, &format!("  generated  {}", shown(&path)));
             }
         }
     }
@@ -164,7 +164,7 @@ fn write(
         let path = args.dir.join(name);
         std::fs::remove_file(&path)
             .map_err(|source| ProjectError::File { path: path.clone(), source })?;
-        say(out, &format!("  removed    {}", path.display()));
+        say(out, &format!("  removed    {}", shown(&path)));
     }
     say(out, &format!("{unchanged} files were up to date"));
     Ok(())
