@@ -146,6 +146,49 @@ fn in_words(record: &Value) -> String {
     words
 }
 
+/// One GraphQL request may write several times. Each write has a record of its own, under the name
+/// of the request: those of a bulk write, too.
+#[tokio::test]
+async fn each_write_of_one_graphql_request_is_recorded() {
+    let mut audited = audited(&[]).await;
+    let found = audited.send("", "alice", ("GET", "/devices/dev-123", "")).await.expect(200).json();
+    let version = found["metadata"]["resourceVersion"].as_str().expect("a version");
+    let report = |name: &str, version: &str| {
+        format!(
+            "{{ref: {{name: \"{name}\"}}, resourceVersion: \"{version}\", status: {{phase: Ready}}}}"
+        )
+    };
+    let query = format!(
+        "mutation {{ a: patchDeviceStatus(input: {}) {{ changed }} \
+         b: patchDeviceStatus(input: {}) {{ changed }} \
+         c: patchDevice(input: {{ref: {{name: \"dev-123\"}}, spec: {{model: \"m\"}}}}) {{ changed }} \
+         d: bulkUpdateDeviceStatus(input: {{items: [{}, {}]}}) {{ failed }} }}",
+        report("dev-123", version),
+        report("dev-123", version),
+        report("none", version),
+        report("dev-123", version),
+    );
+    let body = json!({"query": query}).to_string();
+    audited.send("several", "controller", ("POST", "/graphql", &body)).await.expect(200);
+    let records = audited.records().await;
+    let said: Vec<String> =
+        records.iter().filter(|record| record["id"] == "several").map(in_words).collect();
+    let expected = [
+        "200 changed allowed patch/status",
+        "200 conflict allowed patch/status CONFLICT",
+        "200 refused forbidden patch FORBIDDEN",
+        "200 refused allowed patch/status NOT_FOUND",
+        "200 conflict allowed patch/status CONFLICT",
+        // The request itself, which was answered.
+        "200 shown undecided",
+    ];
+    let without_status =
+        |said: &str| said.split_once(' ').map_or_else(String::new, |(_, rest)| rest.to_owned());
+    let said: Vec<String> = said.iter().map(|it| without_status(it)).collect();
+    let expected: Vec<String> = expected.iter().map(|it| without_status(it)).collect();
+    assert_eq!(said, expected, "{records:?}");
+}
+
 #[tokio::test]
 async fn a_record_says_who_did_what_to_which_object() {
     let mut audited = audited(&[]).await;
