@@ -18,6 +18,7 @@ use pintle_authz::{Granted, Verb};
 use pintle_engine::{Catalog, Refusal, Watch, WatchEvent, Watcher};
 use pintle_http::{Lapse, Lapsed};
 use pintle_model::{GroupResource, Object, Revision};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::executor::input::Input;
@@ -33,6 +34,9 @@ use encodings::{Audience, EventKind};
 
 /// So many kinds one subscription can be about.
 const KINDS_MAX: u64 = 100;
+
+/// When a kind is gone, so long is left to tell of the last of its objects.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// An open subscription.
 #[derive(Debug)]
@@ -53,6 +57,8 @@ pub(crate) struct Subscription {
     interval: Duration,
     /// When a bookmark is due.
     speaks_at: Instant,
+    /// Tells when other kinds are served.
+    changes: watch::Receiver<u64>,
     /// The kinds that were served when it was last made sure that those of this subscription are.
     catalog: Arc<Catalog>,
     _counted: Open,
@@ -94,7 +100,7 @@ impl Subscription {
         let (wants_bookmarks, only_when_changed) =
             (input.is("allowBookmarks"), input.is("onlyWhenChanged"));
         let lapse = call.caller.lapse();
-        let catalog = call.engine.catalog();
+        let (changes, catalog) = (call.engine.catalog_changes(), call.engine.catalog());
         let audience = encodings.audience(&call.published, prepared, only_when_changed);
         Ok(Self {
             told: watcher.cursor(),
@@ -107,6 +113,7 @@ impl Subscription {
             lapse,
             interval,
             speaks_at: Instant::now() + interval,
+            changes,
             catalog,
             call,
             _counted: encodings.numbers().subscription(),
@@ -139,6 +146,11 @@ impl Subscription {
                     }
                     Err(refusal) => return Some(self.refused(&refusal)),
                 },
+                Ok(()) = self.changes.changed() => {
+                    if self.missing_kind().is_some() {
+                        self.speaks_at = self.speaks_at.min(Instant::now() + LAST_WORDS);
+                    }
+                }
                 () = tokio::time::sleep_until(self.speaks_at) => {
                     self.speaks_at = Instant::now() + self.interval;
                     if let Some(fault) = self.missing_kind() {
@@ -216,9 +228,10 @@ impl Subscription {
             return None;
         }
         let mut resources = self.kinds.iter().map(|kind| kind.definition.kind.resource());
-        let missing = resources.find(|resource| catalog.get(resource).is_none());
-        self.catalog = catalog;
-        let missing = missing?;
+        let Some(missing) = resources.find(|resource| catalog.get(resource).is_none()) else {
+            self.catalog = catalog;
+            return None;
+        };
         Some(Fault::kind_not_served(format!("{missing} is not served any more")))
     }
 

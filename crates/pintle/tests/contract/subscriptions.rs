@@ -189,6 +189,8 @@ async fn subscriptions_survive_a_new_schema() {
         .find(|name| name.starts_with("things."))
         .expect("it was declared");
     server.delete(&format!("/customresourcedefinitions/{things}?by=name")).await;
+    let gone = socket.failure("2").await;
+    assert_eq!(gone["extensions"]["code"], json!("KIND_NOT_SERVED"), "{gone}");
     let reported = report(&server, "a", "Ready").await;
     assert_eq!(told(&socket.event("1").await), format!("MODIFIED a {reported}"));
 }
