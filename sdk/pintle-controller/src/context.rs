@@ -8,6 +8,7 @@ use kube::{Api, Client, ResourceExt as _};
 use pintle_kinds::{Condition, Conditions, Timestamp};
 use serde::Serialize;
 
+use crate::reconciler::Place as _;
 use crate::{Error, Object, Reported, StatusWriter};
 
 /// What a reconciler of one kind can use.
@@ -48,9 +49,11 @@ impl<K: Object> Context<K> {
         &self.client
     }
 
-    /// The objects in the namespace of one of them, to be read and written.
+    /// The objects in the namespace of one of them, to be read and written; all of them where the
+    /// kind has no namespaces.
     pub fn api(&self, near: &K) -> Api<K> {
-        Api::namespaced(self.client.clone(), near.namespace().as_deref().unwrap_or("default"))
+        let namespace = near.namespace();
+        K::Scope::api(self.client.clone(), namespace.as_deref().unwrap_or("default"))
     }
 
     /// All objects of the kind as they were seen last; nothing where no manager runs.

@@ -10,10 +10,11 @@ use futures_util::StreamExt as _;
 use kube::runtime::Controller;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::finalizer::{self, Event as FinalizerEvent};
-use kube::{Api, Client, Resource as _, ResourceExt as _};
+use kube::{Api, Client, Resource, ResourceExt as _};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::reconciler::Place as _;
 use crate::{Backoff, Context, Error, LeaderSettings, Lease, Metrics, Options, Reconciler};
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -94,7 +95,7 @@ impl Manager {
         self.starts.push(Box::new(move |parts| {
             let client = parts.client.clone();
             let api = match &options.namespace {
-                Some(namespace) => Api::namespaced(client.clone(), namespace),
+                Some(namespace) => <R::Object as Resource>::Scope::api(client.clone(), namespace),
                 None => Api::all(client.clone()),
             };
             let controller = Controller::new(api, options.watch.clone());

@@ -5,18 +5,36 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Resource;
-use kube::core::NamespaceResourceScope;
+use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use kube::runtime::watcher;
+use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Action, Context, Error};
 
-/// The objects that reconcilers are for: kinds in namespaces, as `#[derive(CustomResource)]` makes
-/// them.
+/// Where the objects of a kind are: in namespaces, or in none.
+pub trait Place<K> {
+    /// The objects in a namespace, where the kind has any; else all of them.
+    fn api(client: Client, namespace: &str) -> Api<K>;
+}
+
+impl<K: Resource<DynamicType = (), Scope = Self>> Place<K> for NamespaceResourceScope {
+    fn api(client: Client, namespace: &str) -> Api<K> {
+        Api::namespaced(client, namespace)
+    }
+}
+
+impl<K: Resource<DynamicType = (), Scope = Self>> Place<K> for ClusterResourceScope {
+    fn api(client: Client, _: &str) -> Api<K> {
+        Api::all(client)
+    }
+}
+
+/// The objects that reconcilers are for: kinds in namespaces or beyond them, as
+/// `#[derive(CustomResource)]` makes them.
 pub trait Object:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    Resource<DynamicType = (), Scope: Place<Self>>
     + Serialize
     + DeserializeOwned
     + Clone
@@ -28,7 +46,7 @@ pub trait Object:
 }
 
 impl<K> Object for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    K: Resource<DynamicType = (), Scope: Place<Self>>
         + Serialize
         + DeserializeOwned
         + Clone
@@ -76,7 +94,7 @@ pub trait Reconciler: Send + Sync + 'static {
 /// How a reconciler is called.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Objects of this namespace; nothing for all.
+    /// Objects of this namespace; nothing for all. A kind beyond namespaces has none.
     pub namespace: Option<String>,
     /// Which objects: selectors of labels and fields.
     pub watch: watcher::Config,

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::events::EventType;
 use kube::{Client, CustomResource, CustomResourceExt as _};
 use pintle::{Server, User};
 use pintle_controller::{
@@ -380,4 +382,72 @@ async fn of_two_copies_one_works_and_the_other_follows() {
     assert!(second.calls.load(Ordering::SeqCst) > 0);
     two.stop().await.unwrap();
     drop(place.users);
+}
+
+/// A kind beyond namespaces.
+#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(group = "infra.example.io", version = "v1", kind = "Site", plural = "sites")]
+#[kube(status = "SiteStatus", derive = "PartialEq")]
+pub(crate) struct SiteSpec {
+    racks: u32,
+}
+
+/// What a controller has seen of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct SiteStatus {
+    #[serde(default)]
+    seen: u32,
+}
+
+#[derive(Debug)]
+struct Sites;
+
+impl Reconciler for Sites {
+    type Object = Site;
+
+    async fn reconcile(&self, site: Arc<Site>, context: &Context<Site>) -> Result<Action, Error> {
+        context.report(&site, &SiteStatus { seen: site.spec.racks }).await?;
+        let note = Some(format!("{} racks", site.spec.racks));
+        context.event(&site, EventType::Normal, "Counted", "Count", note).await?;
+        Ok(Action::await_change())
+    }
+
+    fn finalizer(&self) -> Option<&str> {
+        Some("infra.example.io/site")
+    }
+}
+
+#[tokio::test]
+async fn kinds_beyond_namespaces_have_controllers_and_events_as_well() {
+    let server = Server::builder().kind(Site::crd()).in_memory().start().await.unwrap();
+    let users = client(&server, "alice");
+    let sites: Api<Site> = Api::all(users.clone());
+    let manager = Manager::new(client(&server, "controller"), "tests");
+    let running = manager.with(Sites).spawn();
+    let site = Site::new("north", SiteSpec { racks: 3 });
+    sites.create(&PostParams::default(), &site).await.unwrap();
+    let events: Api<Event> = Api::all(users);
+    within("the report and the event", async {
+        loop {
+            let seen = sites.get("north").await.unwrap().status.map(|it| it.seen);
+            let told = events.list(&ListParams::default()).await.unwrap().items;
+            let told = told.iter().any(|event| {
+                event.regarding.as_ref().is_some_and(|it| it.name.as_deref() == Some("north"))
+                    && event.note.as_deref() == Some("3 racks")
+            });
+            if seen == Some(3) && told {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    sites.delete("north", &DeleteParams::default()).await.unwrap();
+    within("the end", async {
+        while sites.get_opt("north").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    running.stop().await.unwrap();
 }
