@@ -310,7 +310,7 @@ fn pause_after<R: Reconciler>(object: &R::Object, error: &Error, shared: &Shared
     Action::requeue(pause)
 }
 
-fn key_of(object: &impl kube::Resource) -> String {
+fn key_of(object: &impl Resource) -> String {
     let meta = object.meta();
     let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
     format!("{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default())
