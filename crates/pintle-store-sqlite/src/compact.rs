@@ -38,8 +38,13 @@ impl Writer {
     /// The rows that the next step drops.
     fn doomed(&mut self, cutoff: Timestamp) -> Result<Doomed, StoreError> {
         let history_bytes = self.marks.folded_bytes + self.unfolded_bytes;
-        let excess = history_bytes.saturating_sub(self.shared.limits.bytes_max);
-        let found = Doomed::find(&self.connection, self.marks.oldest, cutoff, excess);
+        let limits = &self.shared.limits;
+        let bounds = Bounds {
+            cutoff,
+            line: limits.line(self.shared.image.newest()),
+            excess: history_bytes.saturating_sub(limits.bytes_max),
+        };
+        let found = Doomed::find(&self.connection, self.marks.oldest, &bounds);
         found.map_err(|error| crate::row::unreadable(&error))
     }
 
@@ -81,6 +86,17 @@ impl Writer {
     }
 }
 
+/// What history must drop, oldest rows first.
+#[derive(Debug)]
+struct Bounds {
+    /// What was written before this,
+    cutoff: Timestamp,
+    /// and what was written up to here,
+    line: Revision,
+    /// and as much as it takes to be rid of so many bytes.
+    excess: u64,
+}
+
 /// Rows of the log to be dropped.
 #[derive(Debug)]
 struct Doomed {
@@ -88,39 +104,35 @@ struct Doomed {
     line: Revision,
     events: usize,
     bytes: u64,
-    /// When the youngest of them was written that was not old enough.
+    /// When the youngest of them was written that only the bound on bytes takes: age and count
+    /// are what history is to have, and that bound is what keeps it from having it.
     cut_at: Option<Timestamp>,
     /// Whether the step ended before the rows did.
     more: bool,
 }
 
 impl Doomed {
-    /// The oldest rows, as far as they were written before `cutoff` or `excess` bytes must go.
-    fn find(
-        connection: &Connection,
-        oldest: Revision,
-        cutoff: Timestamp,
-        excess: u64,
-    ) -> rusqlite::Result<Self> {
+    /// The oldest rows, as far as one of the bounds takes them.
+    fn find(connection: &Connection, oldest: Revision, bounds: &Bounds) -> rusqlite::Result<Self> {
         let mut doomed = Self { line: oldest, events: 0, bytes: 0, cut_at: None, more: false };
         let mut statement = connection.prepare_cached(&format!(
             "SELECT revision, at, {COUNTED_BYTES} FROM log WHERE revision > ?1 ORDER BY revision"
         ))?;
         let mut rows = statement.query([sql(oldest)])?;
         while let Some(row) = rows.next()? {
-            let at = Timestamp(row.get(1)?);
-            let old = at < cutoff;
-            if !old && doomed.bytes >= excess {
+            let (written, at) = (revision(row.get(0)?), Timestamp(row.get(1)?));
+            let unwanted = at < bounds.cutoff || written <= bounds.line;
+            if !unwanted && doomed.bytes >= bounds.excess {
                 return Ok(doomed);
             }
             if doomed.events == STEP_ROWS {
                 doomed.more = true;
                 return Ok(doomed);
             }
-            doomed.line = revision(row.get(0)?);
+            doomed.line = written;
             doomed.events += 1;
             doomed.bytes += row.get::<_, i64>(2)?.unsigned_abs();
-            if !old {
+            if !unwanted {
                 doomed.cut_at = doomed.cut_at.max(Some(at));
             }
         }

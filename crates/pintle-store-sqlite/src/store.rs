@@ -66,7 +66,7 @@ impl SqliteStore {
         let jumps = jumps.map_err(|error| open::sqlite_error(&file, error))?;
         let objects = std::mem::take(&mut loaded.objects);
         let shared = Arc::new(Shared {
-            image: Image::new(objects, loaded.newest, limits.memory_bytes_max),
+            image: Image::new(objects, loaded.newest, &limits),
             queue: Queue::default(),
             limits,
             jumps: jumps.clone(),

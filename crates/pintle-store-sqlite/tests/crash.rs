@@ -31,6 +31,7 @@ const WRITERS: usize = 8;
 /// Little history, so that the child folds and compacts while it is killed.
 const LIMITS: HistoryLimits = HistoryLimits {
     age: Duration::from_millis(20),
+    events_max: u64::MAX,
     bytes_max: 1024 * 1024,
     memory_bytes_max: 64 * 1024,
 };

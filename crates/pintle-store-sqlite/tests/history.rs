@@ -22,8 +22,12 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 /// Nothing stays in memory, so that every tail is read from the file.
-const FROM_FILE: HistoryLimits =
-    HistoryLimits { age: Duration::from_secs(10), bytes_max: u64::MAX, memory_bytes_max: 0 };
+const FROM_FILE: HistoryLimits = HistoryLimits {
+    age: Duration::from_secs(10),
+    events_max: u64::MAX,
+    bytes_max: u64::MAX,
+    memory_bytes_max: 0,
+};
 
 fn open(dir: &Path, limits: HistoryLimits) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(dir, limits).unwrap())

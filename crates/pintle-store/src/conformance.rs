@@ -78,6 +78,8 @@ macro_rules! conformance {
             tails_refuse_what_they_cannot_show
             history_ends_exactly_at_its_line
             history_is_bounded_by_bytes
+            history_is_bounded_by_events
+            lists_go_on_within_the_bound_on_events
             the_head_moves_after_the_event_is_there
             one_of_many_rivals_wins_each_round
             writers_of_many_objects_do_not_disturb_each_other

@@ -15,13 +15,13 @@ use tokio::sync::watch;
 
 use self::listing::Listing;
 use self::ring::Ring;
-use crate::{Compacted, Event, ListQuery, Page, StoreError, Tail, TailQuery};
+use crate::{Compacted, Event, HistoryLimits, ListQuery, Page, StoreError, Tail, TailQuery};
 
 /// A tail hands out at most so many events at once, so that nobody holds the lock for long.
 const TAIL_EVENTS_MAX: usize = 1_000;
 
-/// The objects of a store as they are now, and the events that led there, as far back as a bound on
-/// bytes allows.
+/// The objects of a store as they are now, and the events that led there, as far back as bounds on
+/// their count and on bytes allow.
 ///
 /// Readers hold the lock for microseconds: long lists are read in steps. There must be one writer.
 #[derive(Debug)]
@@ -47,12 +47,12 @@ struct Objects {
 }
 
 impl Image {
-    /// The picture of a store that holds `objects` at `newest`. Its history begins there, and will
-    /// take at most about `ring_bytes_max` bytes.
-    pub fn new(objects: Vec<Arc<Object>>, newest: Revision, ring_bytes_max: usize) -> Self {
+    /// The picture of a store that holds `objects` at `newest`. Its history begins there, and is
+    /// bounded by `events_max` and `memory_bytes_max` of `limits`.
+    pub fn new(objects: Vec<Arc<Object>>, newest: Revision, limits: &HistoryLimits) -> Self {
         let count = objects.len() as u64;
         let resources = grouped(objects);
-        let ring = Ring::new(newest, ring_bytes_max);
+        let ring = Ring::new(newest, limits);
         let state = State { resources, ring, newest, objects: count };
         Self { state: RwLock::new(state), head: watch::Sender::new(newest) }
     }

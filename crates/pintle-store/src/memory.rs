@@ -17,7 +17,7 @@ use crate::{
 const STEP_EVENTS: usize = 1_000;
 
 /// Objects and history in memory only. Its history takes at most
-/// [`HistoryLimits::memory_bytes_max`].
+/// [`HistoryLimits::memory_bytes_max`], and has at most [`HistoryLimits::events_max`] at any time.
 #[derive(Debug)]
 pub struct MemoryStore {
     image: Image,
@@ -36,7 +36,7 @@ impl MemoryStore {
     /// An empty store.
     pub fn new(limits: HistoryLimits) -> Self {
         Self {
-            image: Image::new(Vec::new(), Revision::ZERO, limits.memory_bytes_max),
+            image: Image::new(Vec::new(), Revision::ZERO, &limits),
             limits,
             writing: Mutex::new(()),
             closed: AtomicBool::new(false),

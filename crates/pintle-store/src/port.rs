@@ -81,8 +81,10 @@ pub trait Store: Send + Sync + Debug + 'static {
 /// How much history a store keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryLimits {
-    /// History is kept at least so long, unless `bytes_max` cuts earlier.
+    /// History is kept at least so long, unless one of the bounds below cuts earlier.
     pub age: Duration,
+    /// It has at most so many events once a compaction is done; `u64::MAX` for no such bound.
+    pub events_max: u64,
     /// All history together takes at most about so many bytes on disk.
     pub bytes_max: u64,
     /// The recent part of it that is held in memory takes at most about so many bytes.
@@ -93,6 +95,7 @@ impl Default for HistoryLimits {
     fn default() -> Self {
         Self {
             age: Duration::from_mins(5),
+            events_max: u64::MAX,
             bytes_max: 1024 * 1024 * 1024,
             memory_bytes_max: 64 * 1024 * 1024,
         }
@@ -104,6 +107,12 @@ impl HistoryLimits {
     pub fn cutoff(&self, now: Timestamp) -> Timestamp {
         let age = i64::try_from(self.age.as_micros()).unwrap_or(i64::MAX);
         Timestamp(now.0.saturating_sub(age))
+    }
+
+    /// What was written up to this revision is more than `events_max` allows. Each event has a
+    /// revision of its own, and so there are at most so many after it.
+    pub const fn line(&self, newest: Revision) -> Revision {
+        Revision(newest.0.saturating_sub(self.events_max))
     }
 }
 

@@ -93,6 +93,10 @@ pub struct ServeConfig {
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::duration)]
     pub history_age: Duration,
 
+    /// Keep at most so many events of history; without it, as many as there are
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub history_events: Option<u64>,
+
     /// Cut history short when it takes more than this, such as 500MB or 2GiB
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = values::size)]
     pub history_bytes_max: u64,

@@ -160,6 +160,7 @@ pub(crate) async fn start_engine(
 pub(crate) fn open_store(config: &ServeConfig) -> Result<Arc<dyn Store>, ServeError> {
     let limits = HistoryLimits {
         age: config.history_age,
+        events_max: config.history_events.unwrap_or(u64::MAX),
         bytes_max: config.history_bytes_max,
         ..HistoryLimits::default()
     };

@@ -12,7 +12,7 @@ use super::fixture::{
     change, commit, commit_one, created, device, key, put_body, put_labels, put_status, removal,
     status,
 };
-use crate::{Event, HistoryLimits, Store, StoreError, Tail, TailQuery};
+use crate::{Event, HistoryLimits, ListQuery, Store, StoreError, Tail, TailQuery};
 
 fn after(revision: u64) -> TailQuery<'static> {
     TailQuery { resource: None, after: Revision(revision), limit: 100 }
@@ -184,6 +184,42 @@ pub async fn history_is_bounded_by_bytes(backend: &dyn Backend) {
     assert_eq!(revisions(&kept), (info.oldest.0 + 1..=10).collect::<Vec<_>>());
     compact(&*store, 1_000).await;
     assert!(!store.info().history_cut_short, "what was cut would be gone by now anyway");
+}
+
+pub async fn history_is_bounded_by_events(backend: &dyn Backend) {
+    let store = backend.open(HistoryLimits { events_max: 4, ..HistoryLimits::default() });
+    one_a_second(&*store).await;
+    compact(&*store, 10).await;
+    let (oldest, info) = (Revision(6), store.info());
+    assert_eq!((info.oldest, info.history_cut_short), (oldest, false), "that is what was wanted");
+    let error = store.tail(after(5)).await.unwrap_err();
+    assert_eq!(error, StoreError::Expired { asked: Revision(5), oldest });
+    assert_eq!(revisions(&store.tail(after(6)).await.unwrap()), [7, 8, 9, 10]);
+    assert_eq!(compact(&*store, 10).await, 0, "what is within the bound stays");
+    assert_eq!(revisions(&store.tail(after(6)).await.unwrap()), [7, 8, 9, 10]);
+    let object = store.peek(&key("a")).unwrap();
+    assert_eq!(object.revision, Revision(10), "objects stay");
+    commit_one(&*store, put_status(&object, "next")).await;
+    compact(&*store, 10).await;
+    assert_eq!(revisions(&store.tail(after(7)).await.unwrap()), [8, 9, 10, 11]);
+    assert_eq!(store.info().oldest, Revision(7));
+}
+
+pub async fn lists_go_on_within_the_bound_on_events(backend: &dyn Backend) {
+    let store = backend.open(HistoryLimits { events_max: 4, ..HistoryLimits::default() });
+    one_a_second(&*store).await;
+    compact(&*store, 10).await;
+    let resource = device();
+    let list = |at| ListQuery {
+        resource: &resource,
+        namespace: None,
+        after: None,
+        limit: 10,
+        at: Some(Revision(at)),
+    };
+    assert_eq!(store.list(list(6)).await.unwrap().objects[0].revision, Revision(6));
+    let error = store.list(list(5)).await.unwrap_err();
+    assert_eq!(error, StoreError::Expired { asked: Revision(5), oldest: Revision(6) });
 }
 
 pub async fn the_head_moves_after_the_event_is_there(backend: &dyn Backend) {

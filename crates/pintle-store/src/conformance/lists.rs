@@ -9,8 +9,12 @@ use super::Backend;
 use super::fixture::{commit, commit_one, created, device, key, put_status, removal};
 use crate::{HistoryLimits, ListQuery, Page, Store, StoreError};
 
-const NO_RING: HistoryLimits =
-    HistoryLimits { memory_bytes_max: 0, age: std::time::Duration::ZERO, bytes_max: 0 };
+const NO_RING: HistoryLimits = HistoryLimits {
+    age: std::time::Duration::ZERO,
+    events_max: u64::MAX,
+    bytes_max: 0,
+    memory_bytes_max: 0,
+};
 
 fn all(resource: &GroupResource) -> ListQuery<'_> {
     ListQuery { resource, namespace: None, after: None, limit: usize::MAX, at: None }

@@ -1,4 +1,5 @@
-//! The recent events in revision order, bounded by the bytes that they keep alive.
+//! The recent events in revision order, bounded by their count and by the bytes that they
+//! keep alive.
 //!
 //! Each resource has its own queue of the same events, so that a watcher of a quiet resource never
 //! walks past those of a busy one; the price is one more pointer an event.
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use pintle_model::{GroupResource, Json, Metadata, Object, Revision, Timestamp};
 
-use crate::Event;
+use crate::{Event, HistoryLimits};
 
 /// What an event takes besides lanes: itself, an object, and its places in two queues.
 const EVENT_BYTES: usize = size_of::<Event>()
@@ -23,14 +24,22 @@ pub(super) struct Ring {
     by_resource: HashMap<GroupResource, VecDeque<Arc<Event>>>,
     bytes: usize,
     bytes_max: usize,
+    events_max: u64,
     oldest: Revision,
     cut_at: Option<Timestamp>,
 }
 
 impl Ring {
-    pub(super) fn new(oldest: Revision, bytes_max: usize) -> Self {
-        let (all, by_resource) = (VecDeque::new(), HashMap::new());
-        Self { all, by_resource, bytes: 0, bytes_max, oldest, cut_at: None }
+    pub(super) fn new(oldest: Revision, limits: &HistoryLimits) -> Self {
+        Self {
+            all: VecDeque::new(),
+            by_resource: HashMap::new(),
+            bytes: 0,
+            bytes_max: limits.memory_bytes_max,
+            events_max: limits.events_max,
+            oldest,
+            cut_at: None,
+        }
     }
 
     /// The events after this revision are all here.
@@ -62,6 +71,12 @@ impl Ring {
     /// Pushes out the oldest events until the rest fits, and hands them back to be freed.
     pub(super) fn shrink(&mut self) -> Vec<Arc<Event>> {
         let mut out = Vec::new();
+        // So many events were asked for and no more: history is not cut short by that.
+        while self.all.len() as u64 > self.events_max
+            && let Some(event) = self.pop()
+        {
+            out.push(event);
+        }
         while self.bytes > self.bytes_max
             && let Some(event) = self.pop()
         {

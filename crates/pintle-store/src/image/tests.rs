@@ -17,8 +17,12 @@ fn write(image: &Image, changes: &[Change]) -> Vec<Arc<Object>> {
     versions
 }
 
+fn bounded(memory_bytes_max: usize) -> HistoryLimits {
+    HistoryLimits { memory_bytes_max, ..HistoryLimits::default() }
+}
+
 fn filled(count: usize, ring_bytes_max: usize) -> (Image, Vec<Arc<Object>>) {
-    let image = Image::new(Vec::new(), Revision::ZERO, ring_bytes_max);
+    let image = Image::new(Vec::new(), Revision::ZERO, &bounded(ring_bytes_max));
     let changes: Vec<_> = (0..count).map(|n| created(&key(&format!("{n:04}")))).collect();
     let made = write(&image, &changes);
     (image, made)
@@ -80,7 +84,7 @@ fn the_ring_counts_what_it_keeps_alive() {
 fn a_loaded_image_is_what_was_given_to_it() {
     let (image, mut made) = filled(100, 0);
     made.reverse();
-    let loaded = Image::new(made.clone(), image.newest(), 0);
+    let loaded = Image::new(made.clone(), image.newest(), &bounded(0));
     for object in &made {
         assert_eq!(loaded.peek(&object.key).as_ref(), Some(object));
         assert_eq!(loaded.find(&object.key.resource, object.uid()).as_ref(), Some(object));

@@ -89,7 +89,7 @@ fn every_setting_can_stand_in_the_file() {
     let directory = directory(
         "# settings\nlisten: '[::1]:1'\ndata-dir: data\nstore: memory\npolicy: p\ntokens: ../t\n\
          authorization: none\nrequire-status-precondition: yes\nhistory-age: 10m\n\
-         history-bytes-max: 1_000_000\nbody-bytes-max: 2048\nlog-format: human\n\
+         history-events: 50\nhistory-bytes-max: 1_000_000\nbody-bytes-max: 2048\nlog-format: human\n\
          event-type-prefix: a\ncondition-event-prefix: b\nevent-source: c\n\
          webhook: ['http://a', 'http://b']\nwebhooks: w\nnats: bus.yaml\n\
          metrics: false\notel-endpoint: http://127.0.0.1:4318\nshutdown-delay: 7s\n",
@@ -108,6 +108,7 @@ fn every_setting_can_stand_in_the_file() {
         authorization: AuthorizationChoice::None,
         require_status_precondition: true,
         history_age: Duration::from_mins(10),
+        history_events: Some(50),
         history_bytes_max: 1_000_000,
         body_bytes_max: 2048,
         graphql: GraphqlConfig::default(),
