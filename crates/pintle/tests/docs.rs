@@ -58,6 +58,7 @@ pages! {
     policy: "docs/src/policy.md",
     files: "docs/src/files.md",
     observability: "docs/src/observability.md",
+    commands: "docs/src/commands.md",
     settings: "docs/src/settings.md",
     backup: "docs/src/backup.md",
     audit: "docs/src/audit.md",
@@ -147,11 +148,45 @@ fn every_page_is_in_the_summary_and_run() {
     }
 }
 
+/// What `pintle … --help` prints.
+fn help(command: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pintle")).args(command).arg("--help").output();
+    String::from_utf8(output.expect("the program starts").stdout).expect("help is UTF-8")
+}
+
+/// What can stand behind `pintle …`, as its help lists it.
+fn commands_in(command: &[&str]) -> Vec<String> {
+    let help = help(command);
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names = listed.map_while(|line| line.strip_prefix("  ")?.split(' ').next());
+    // Longer descriptions go on in lines that are indented further.
+    names.filter(|name| !name.is_empty() && *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_table_of_commands_is_complete() {
+    let text = read("docs/src/commands.md");
+    let mut commands = Vec::new();
+    for command in commands_in(&[]) {
+        let below = commands_in(&[&command]);
+        let is_alone = below.is_empty();
+        commands.extend(below.iter().map(|name| format!("{command} {name}")));
+        commands.extend(is_alone.then_some(command));
+    }
+    assert!(commands.len() > 10, "{commands:?}");
+    for command in &commands {
+        let (row, start) = (format!("| `pintle {command}` |"), format!("| `pintle {command} "));
+        let is_row = |line: &str| line.starts_with(&row) || line.starts_with(&start);
+        assert!(text.lines().any(is_row), "docs/src/commands.md has no row for {command}");
+    }
+    let rows = text.lines().filter(|line| line.starts_with("| `pintle ")).count();
+    assert_eq!(rows, commands.len(), "each row is a command");
+}
+
 #[test]
 fn the_table_of_settings_is_complete() {
     let text = read("docs/src/settings.md");
-    let help = Command::new(env!("CARGO_BIN_EXE_pintle")).args(["serve", "--help"]).output();
-    let help = String::from_utf8(help.expect("the program starts").stdout).expect("help is UTF-8");
+    let help = help(&["serve"]);
     let words = help.split_whitespace();
     let variables: Vec<&str> = words
         .skip_while(|word| *word != "Options:")
