@@ -146,7 +146,7 @@ const OPEN: [Walk; 9] = [
 ];
 
 const RESTRICTED: [Walk; 2] = [
-    Walk { holds: "pintle serve examples/devices --policy", shows: &[] },
+    Walk { holds: "pintle serve examples/devices --listen", shows: &[] },
     Walk { holds: "alice-token", shows: &["HTTP/1.1 403", "FORBIDDEN", "HTTP/1.1 200"] },
 ];
 
@@ -163,12 +163,17 @@ async fn every_command_of_the_readme_does_what_the_readme_says() {
     walk(&launch_like(&blocks[0]).start().await, &blocks, &RESTRICTED);
 }
 
-/// The server that the README starts, by the options that it names.
+/// The server that the README starts, by the options that it names, on a port that is free.
 fn launch_like(block: &str) -> Launch {
-    let mut words = block.split_whitespace().skip_while(|word| *word != "examples/devices").skip(1);
+    let words = block.split_whitespace().filter(|word| *word != "\\");
+    let mut words = words.skip_while(|word| *word != "examples/devices").skip(1);
     let mut launch = Launch::devices();
-    while let (Some(option), Some(file)) = (words.next(), words.next()) {
-        launch = launch.arg(option).arg(repository().join(file));
+    while let (Some(option), Some(value)) = (words.next(), words.next()) {
+        launch = match option {
+            "--listen" => launch,
+            "--store" => launch.arg(option).arg(value),
+            _ => launch.arg(option).arg(repository().join(value)),
+        };
     }
     launch
 }
@@ -204,8 +209,11 @@ fn walk(server: &Server, blocks: &[String], walks: &[Walk]) {
 
 /// The commands against this server: it runs already, and watches end by themselves.
 fn runnable(block: &str, server: &Server) -> String {
-    let lines = block.lines().filter(|line| !line.starts_with("pintle serve"));
-    let text = lines.collect::<Vec<_>>().join("\n");
-    text.replace("http://localhost:8080", &server.url())
+    if block.starts_with("pintle serve") {
+        return String::new();
+    }
+    ["http://localhost:8080", "http://localhost:8081"]
+        .iter()
+        .fold(block.to_owned(), |text, address| text.replace(address, &server.url()))
         .replace("watch=true\"", "watch=true&timeoutSeconds=1\"")
 }
