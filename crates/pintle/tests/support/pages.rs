@@ -9,6 +9,7 @@
 //! - `csv` is the file `tokens.csv`; `yaml`, `python`, `ini` and so on with a first line `# NAME`
 //!   are the file NAME. A file is there from the start, and replaced where it stands again.
 //! - `sh by-hand` is not run: only for what no test can do, see `BY_HAND`.
+//! - `sh project`, and what it prints, is not run here: `.ci/project` does, which has compiled one.
 //! - Any other is for readers alone; commands have no business there.
 //!
 //! In an expected answer `…` stands for anything, and white space does not count, so that long
@@ -30,6 +31,9 @@ const BY_HAND: [(&str, &str); 3] = [
     ("docker", "needs an engine"),
     ("kubectl", "is not on every machine; `.ci/kubernetes` drives it"),
 ];
+
+/// What a project of a user's has to be compiled for.
+const PROJECT: &str = "sh project";
 
 /// Languages that would look as if they were run.
 const MISLEADING: [&str; 5] = ["bash", "shell", "zsh", "shell-session", "sh-session"];
@@ -70,12 +74,16 @@ fn fenced(text: &str) -> impl Iterator<Item = (&str, &str)> {
 /// The steps of a page, in order.
 pub(crate) fn steps(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
+    let mut before = "";
     for (language, body) in fenced(text) {
         match language {
+            "json" | "text" if before == PROJECT => {}
             "json" | "text" => answer(&mut steps, body),
             "sh by-hand" => check_by_hand(body),
+            PROJECT => {}
             _ => steps.extend(step(language, body)),
         }
+        before = language;
     }
     steps
 }
@@ -171,6 +179,15 @@ fn a_page_is_a_list_of_steps() {
     assert_eq!(serve.command, "pintle serve a.yaml\n");
     assert_eq!(serve.expected.as_deref(), Some("ready\n"));
     assert_eq!(echo.expected.as_deref(), Some("hi\n"));
+}
+
+#[test]
+fn what_needs_a_project_is_left_to_whoever_has_one() {
+    let project = "```sh project\npintle generate\n```\n```text\nsaid there\n```\n";
+    let page = format!("{project}```sh\necho hi\n```\n```text\nhi\n```\n");
+    assert!(matches!(steps(&page).as_slice(), [Step::Shell(_)]));
+    let twice = format!("{project}```text\nan answer to nothing\n```\n");
+    assert!(std::panic::catch_unwind(|| steps(&twice)).is_err());
 }
 
 #[test]
