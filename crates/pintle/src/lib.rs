@@ -24,7 +24,7 @@
 //!         let definition: serde_json::Value = serde_json::from_slice(&definition)?;
 //!         let server =
 //!             Server::builder().settings(settings).kind(definition).hook(Shifts).start().await?;
-//!         let mut events = server.subscribe("io.example.device.*", None).await?;
+//!         let mut events = server.subscribe("pintle.device.*", None).await?;
 //!         tokio::spawn(async move {
 //!             while let Ok(event) = events.next().await {
 //!                 if event.update_type() == Some(UpdateType::Status) {
