@@ -1,5 +1,6 @@
 //! Why a reconcile did not come to its end.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use pintle_kinds::report::Stale;
@@ -17,14 +18,36 @@ pub enum Error {
     #[error("the object is gone")]
     Gone,
     /// The server refused something, or cannot be reached.
-    #[error("{0}")]
-    Api(#[source] Box<kube::Error>),
+    #[error("{}", explain(.0))]
+    Api(Box<kube::Error>),
     /// It took too long, and was ended.
     #[error("the reconcile was ended after {0:?}")]
     TimedOut(Duration),
     /// Anything else.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a call failed, in one line and with what is behind it: `client error (Connect): tcp connect
+/// error: Connection refused (os error 111)`. What a server refuses is told in its own words.
+pub fn explain(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return format!("{} ({} {})", status.message, status.code, status.reason);
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(behind) = cause {
+        // Some errors say what is behind them themselves.
+        let said = behind.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = behind.source();
+    }
+    if text.contains("invalid peer certificate") {
+        text.push_str(" (the CA in the kubeconfig is not that of the server)");
+    }
+    text
 }
 
 impl Error {

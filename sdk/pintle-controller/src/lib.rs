@@ -21,7 +21,7 @@ mod status;
 
 pub use backoff::Backoff;
 pub use context::Context;
-pub use error::Error;
+pub use error::{Error, explain};
 pub use kube::runtime::controller::Action;
 pub use leader::{LeaderSettings, Lease};
 pub use manager::{Manager, ManagerError, Running};

@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::explain;
+
 /// What became of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reported<K> {
@@ -38,8 +40,8 @@ pub enum ReportError {
     #[error("others wrote the object {RACES_MAX} times in a row")]
     Contended,
     /// The server refused, or cannot be reached.
-    #[error("{0}")]
-    Api(#[source] Box<kube::Error>),
+    #[error("{}", explain(.0))]
+    Api(Box<kube::Error>),
 }
 
 /// A report that loses so many races in a row is given up on.
