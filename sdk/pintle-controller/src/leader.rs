@@ -11,6 +11,8 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use pintle_kinds::Timestamp;
 
+use crate::explain;
+
 /// Which lease, and how long it is good for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaderSettings {
@@ -95,10 +97,10 @@ impl Lease {
     /// Waits until this copy is the leader.
     pub async fn acquire(&mut self) {
         loop {
-            match self.try_once().await {
+            match self.try_within(self.settings.lease_duration).await {
                 Ok(true) => return,
                 Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "the lease cannot be looked at"),
+                Err(why) => tracing::warn!(why, "the lease cannot be looked at"),
             }
             tokio::time::sleep(self.settings.renew_interval.min(self.settings.lease_duration) / 2)
                 .await;
@@ -108,18 +110,30 @@ impl Lease {
     /// Renews the lease for as long as that works; returns when it is lost.
     pub async fn keep(&mut self) {
         loop {
-            tokio::time::sleep(self.settings.renew_interval).await;
-            match self.try_once().await {
+            tokio::time::sleep(self.settings.renew_interval.min(self.rest())).await;
+            match self.try_within(self.rest()).await {
                 Ok(true) => continue,
                 Ok(false) => return,
-                Err(error) => tracing::warn!(%error, "the lease cannot be renewed"),
+                Err(why) => tracing::warn!(why, "the lease cannot be renewed"),
             }
-            let renewed =
-                self.renewed.is_some_and(|at| at.elapsed() < self.settings.lease_duration);
-            if !renewed {
+            if self.rest().is_zero() {
                 return;
             }
         }
+    }
+
+    /// For how long the lease is ours without being renewed. Others take it over after that.
+    fn rest(&self) -> Duration {
+        let age = self.renewed.map(|at| at.elapsed());
+        age.map_or(Duration::ZERO, |age| self.settings.lease_duration.saturating_sub(age))
+    }
+
+    /// [`Self::try_once`], for no longer than this: a server that takes a call and does not answer
+    /// is no reason to go on as the leader.
+    async fn try_within(&mut self, limit: Duration) -> Result<bool, String> {
+        let tried = tokio::time::timeout(limit, self.try_once()).await;
+        let tried = tried.map_err(|_| format!("there is no answer within {limit:?}"))?;
+        tried.map_err(|error| explain(&error))
     }
 
     /// Gives the lease away, so that nobody has to wait for its end.

@@ -6,16 +6,19 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use kube::runtime::Controller;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::finalizer::{self, Event as FinalizerEvent};
+use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::reconciler::Place as _;
-use crate::{Backoff, Context, Error, LeaderSettings, Lease, Metrics, Options, Reconciler};
+use crate::{
+    Backoff, Context, Error, LeaderSettings, Lease, Metrics, Options, Reconciler, explain,
+};
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Start = Box<dyn FnOnce(&Parts) -> Work + Send>;
@@ -154,7 +157,8 @@ impl Manager {
             return Err(ManagerError::LeaseLost);
         }
         if let Err(error) = lease.release().await {
-            tracing::warn!(%error, "the lease was not given away: the next leader waits for its end");
+            let why = explain(&error);
+            tracing::warn!(why, "the lease was not given away: the next leader waits for its end");
         }
         Ok(())
     }
@@ -230,17 +234,47 @@ async fn run<R: Reconciler>(
         backoff: Mutex::new(Backoff::new(options.backoff_first, options.backoff_max)),
     });
     let config = controller::Config::default().concurrency(options.concurrency);
-    controller
+    let (known, mut stopping) = (controller.store(), stop.clone());
+    let working = controller
         .with_config(config)
         .graceful_shutdown_on(async move { stopped(&mut stop).await })
         .run(reconcile, |object, error, shared| pause_after(&*object, error, &shared), shared)
         .for_each(|ended| async move {
             match ended {
                 Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
+                Err(controller::Error::QueueError(error)) => tell_of::<R>(&error),
                 Err(error) => tracing::debug!(%error, "a controller goes on"),
             }
-        })
-        .await;
+        });
+    // As long as kube-runtime has not seen all objects once, it begins no reconcile, and does not
+    // stop either: where the server cannot be reached, that would be never.
+    let unready = async {
+        stopped(&mut stopping).await;
+        if known.wait_until_ready().now_or_never().is_some() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = working => {}
+        () = unready => {}
+    }
+}
+
+/// A watch that fails begins anew, after pauses that grow to half a minute. Until it works again
+/// nothing is reconciled, and nobody would know why.
+fn tell_of<R: Reconciler>(error: &watcher::Error) {
+    let kind = R::Object::kind(&());
+    let why = match error {
+        // History does not reach back so far: everything is read anew, and nothing was missed.
+        watcher::Error::WatchError(status) if status.code == 410 => {
+            return tracing::debug!(%kind, why = status.message, "a watch begins anew");
+        }
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => explain(error),
+        other => other.to_string(),
+    };
+    tracing::warn!(%kind, why, "objects cannot be watched; this is tried again");
 }
 
 async fn reconcile<R: Reconciler>(

@@ -32,8 +32,8 @@ impl Metrics {
         });
     }
 
-    /// So many reconciles of a kind have ended like this: `ok`, `stale`, `gone`, `api`, `timeout`
-    /// or `error`.
+    /// So many reconciles of a kind have ended like this: `ok`, `stale`, `gone`, `api`, `timeout`,
+    /// `panic` or `error`.
     pub fn ended(&self, kind: &str, result: &str) -> u64 {
         let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         kinds.get(kind).and_then(|counts| counts.results.get(result)).copied().unwrap_or_default()

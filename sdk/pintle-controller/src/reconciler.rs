@@ -67,7 +67,8 @@ pub trait Reconciler: Send + Sync + 'static {
     type Object: Object;
 
     /// Looks at one object, and does what it takes. An error is followed by another call, after a
-    /// pause that grows.
+    /// pause that grows; so is a panic, and a call that takes longer than [`Options::timeout`],
+    /// which is dropped where it waits.
     fn reconcile(
         &self,
         object: Arc<Self::Object>,

@@ -11,17 +11,19 @@ use std::time::Duration;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::events::EventType;
-use kube::{Client, CustomResource, CustomResourceExt as _};
+use kube::{Client, Config, CustomResource, CustomResourceExt as _};
 use pintle::{Server, User};
 use pintle_controller::{
-    Action, Condition, Conditions, Context, Error, LeaderSettings, Manager, Options, Reconciler,
-    ReportError, Reported, StatusWriter,
+    Action, Condition, Conditions, Context, Error, LeaderSettings, Manager, ManagerError, Options,
+    Reconciler, ReportError, Reported, StatusWriter,
 };
 use pintle_kinds::report::Stale;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
 
 /// What somebody wants.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, kube::KubeSchema)]
@@ -382,6 +384,67 @@ async fn of_two_copies_one_works_and_the_other_follows() {
     assert!(second.calls.load(Ordering::SeqCst) > 0);
     two.stop().await.unwrap();
     drop(place.users);
+}
+
+/// Brings connections to a server, until it is told to hold everything up.
+async fn hold(server: &Server, held: watch::Receiver<bool>) -> String {
+    let (to, listener) = (server.address(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut here, _)) = listener.accept().await {
+            let (mut there, mut held) = (TcpStream::connect(to).await.unwrap(), held.clone());
+            tokio::spawn(async move {
+                let is_held = async { held.wait_for(|held| *held).await.is_ok() };
+                tokio::select! {
+                    ended = copy_bidirectional(&mut here, &mut there) => drop(ended),
+                    // The connections stay open, and nothing comes through them.
+                    _ = is_held => std::future::pending::<()>().await,
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_leader_whose_server_does_not_answer_leads_no_longer() {
+    let place = Place::new().await;
+    let (held, holding) = watch::channel(false);
+    let url = hold(&place.server, holding).await;
+    let far = Client::try_from(Config::new(url.parse().unwrap())).unwrap();
+    let settings = |identity: &str| LeaderSettings {
+        lease_duration: Duration::from_secs(1),
+        renew_interval: Duration::from_millis(100),
+        ..LeaderSettings::new("default", "tests", identity)
+    };
+    let one = Manager::new(far, "tests").with(Mirrors::default());
+    let one = one.leader_election(settings("one")).spawn();
+    place.create("a").await;
+    place.until("a", "the first report", is_about_now).await;
+    held.send_replace(true);
+    let two = place.manager().with(Mirrors::default());
+    let two = two.leader_election(settings("two")).spawn();
+    // Well before a call to a server is given up.
+    let ended = within("the end of the first", one.ended()).await;
+    assert_eq!(ended, Err(ManagerError::LeaseLost));
+    place.create("b").await;
+    place.until("b", "the report of the other", is_about_now).await;
+    two.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_manager_stops_where_its_server_cannot_be_reached() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nowhere = Client::try_from(Config::new(format!("http://{gone}").parse().unwrap())).unwrap();
+    let running = Manager::new(nowhere, "tests").with(Mirrors::default()).spawn();
+    within("its end", running.stop()).await.unwrap();
+    // Nor where it takes calls, and answers none.
+    let place = Place::new().await;
+    let (_held, holding) = watch::channel(true);
+    let url = hold(&place.server, holding).await;
+    let silent = Client::try_from(Config::new(url.parse().unwrap())).unwrap();
+    let running = Manager::new(silent, "tests").with(Mirrors::default()).spawn();
+    within("its end", running.stop()).await.unwrap();
 }
 
 /// A kind beyond namespaces.
