@@ -23,6 +23,9 @@ pub enum Error {
     /// It took too long, and was ended.
     #[error("the reconcile was ended after {0:?}")]
     TimedOut(Duration),
+    /// It panicked, with these words.
+    #[error("the reconcile panicked: {0}")]
+    Panicked(String),
     /// Anything else.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
@@ -63,6 +66,7 @@ impl Error {
             Self::Gone => "gone",
             Self::Api(_) => "api",
             Self::TimedOut(_) => "timeout",
+            Self::Panicked(_) => "panic",
             Self::Other(_) => "error",
         }
     }

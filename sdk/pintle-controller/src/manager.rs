@@ -1,7 +1,9 @@
 //! [`Manager`]: runs reconcilers, together.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -285,9 +287,7 @@ async fn reconcile<R: Reconciler>(
     shared.metrics.begin(&kind);
     let begun = Instant::now();
     let key = key_of(&*object);
-    let ended = tokio::time::timeout(shared.timeout, call(&shared, object)).await;
-    let ended = ended.unwrap_or(Err(Error::TimedOut(shared.timeout)));
-    let ended = match ended {
+    let ended = match bounded(&shared, object).await {
         // Then there is nothing to do, and nothing to complain about.
         Err(Error::Gone) => {
             shared.metrics.end(&kind, "gone", begun.elapsed());
@@ -303,6 +303,30 @@ async fn reconcile<R: Reconciler>(
         shared.backoff.lock().unwrap_or_else(PoisonError::into_inner).forget(&key);
     }
     ended
+}
+
+/// A call that ends in time and without a panic, or has failed. kube-runtime has a task for each of
+/// them, and hands the panic of one on to all.
+async fn bounded<R: Reconciler>(
+    shared: &Arc<Shared<R>>,
+    object: Arc<R::Object>,
+) -> Result<Action, Error> {
+    let limit = shared.timeout;
+    let called = tokio::time::timeout(limit, call(shared, object));
+    // Nothing of ours is half done while a reconciler runs; what is its own is its own.
+    match AssertUnwindSafe(called).catch_unwind().await {
+        Ok(in_time) => in_time.unwrap_or(Err(Error::TimedOut(limit))),
+        Err(payload) => Err(Error::Panicked(words_of(payload))),
+    }
+}
+
+/// What a panic says.
+fn words_of(payload: Box<dyn Any + Send>) -> String {
+    let words = payload.downcast::<String>().map(|words| *words);
+    words.unwrap_or_else(|payload| {
+        let words = payload.downcast_ref::<&str>();
+        words.map_or_else(|| "without words".to_owned(), ToString::to_string)
+    })
 }
 
 async fn call<R: Reconciler>(
@@ -344,8 +368,30 @@ fn pause_after<R: Reconciler>(object: &R::Object, error: &Error, shared: &Shared
     Action::requeue(pause)
 }
 
+/// One life of an object: whatever is made anew under its name has not failed yet.
 fn key_of(object: &impl Resource) -> String {
     let meta = object.meta();
-    let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
-    format!("{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default())
+    let name = || format!("{}/{}", meta.namespace.as_deref().unwrap_or(""), object.name_any());
+    meta.uid.clone().unwrap_or_else(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::coordination::v1 as k8s;
+
+    use super::*;
+
+    #[test]
+    fn failures_are_those_of_one_life() {
+        let lease = |uid: Option<&str>| {
+            let mut lease = k8s::Lease::default();
+            lease.metadata.name = Some("l".to_owned());
+            lease.metadata.namespace = Some("default".to_owned());
+            lease.metadata.uid = uid.map(str::to_owned);
+            key_of(&lease)
+        };
+        assert_eq!(lease(Some("a")), lease(Some("a")));
+        assert_ne!(lease(Some("a")), lease(Some("b")));
+        assert_eq!(lease(None), "default/l");
+    }
 }

@@ -4,7 +4,7 @@
 
 #![cfg(test)]
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -188,7 +188,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Log {
         struct Words<'a>(&'a mut String);
         impl tracing::field::Visit for Words<'_> {
             fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
-                self.0.push_str(&format!("{field}={value:?} "));
+                write!(self.0, "{field}={value:?} ").unwrap();
             }
         }
         let mut text = self.0.lock().unwrap();
