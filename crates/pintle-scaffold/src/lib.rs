@@ -6,6 +6,7 @@
 mod client;
 mod fields;
 mod names;
+mod policy;
 mod project;
 mod resource;
 mod yaml;
@@ -13,7 +14,8 @@ mod yaml;
 pub use client::client;
 pub use fields::{Field, FieldError, FieldType};
 pub use names::{KindName, NameError, Names, ProjectName, check_group};
-pub use project::{Dependencies, policy, project};
+pub use policy::{Extended, Ruled, extend_policy, policy};
+pub use project::{Dependencies, project};
 pub use resource::{Insertion, MarkerMissing, Resource, resource};
 pub use yaml::yaml;
 

@@ -55,23 +55,3 @@ pub fn project(name: &ProjectName, group: &str, from: &Dependencies) -> Vec<File
         file("src/reconcilers.rs", include_str!("templates/reconcilers.rs.tmpl")),
     ]
 }
-
-/// A policy to begin with, for these plurals: users write specs, controllers report.
-pub fn policy(name: &ProjectName, plurals: &[&str]) -> File {
-    let each = |verbs: &[&str]| {
-        let lines = plurals
-            .iter()
-            .flat_map(|plural| verbs.iter().map(move |verb| format!("    - {plural}:{verb}\n")));
-        let lines: String = lines.collect();
-        if lines.is_empty() { " []\n".to_owned() } else { format!("\n{lines}") }
-    };
-    let values = [
-        ("NAME", name.as_str().to_owned()),
-        ("USER", each(&["create", "update", "delete"])),
-        ("CONTROLLER", each(&["update_status"])),
-        ("ADMIN", each(&["create", "update", "delete", "update_status"])),
-    ];
-    let values: Vec<(&str, &str)> =
-        values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    File::of_person("policy.yaml", fill(include_str!("templates/policy.yaml.tmpl"), &values))
-}

@@ -8,6 +8,7 @@ mod files;
 mod generate;
 mod init;
 mod manifest;
+mod rules;
 
 use std::io;
 use std::path::PathBuf;

@@ -79,16 +79,5 @@ pub(super) fn add(
         replace(&path, &text)?;
         say(out, &format!("  changed  {}", shown(&path)));
     }
-    let policy = args.dir.join("policy.yaml");
-    if policy.exists() {
-        let plural = &names.plural;
-        say(
-            out,
-            &format!(
-                "  {} is yours: give its roles {plural}:create, {plural}:update, {plural}:update_status",
-                shown(&policy)
-            ),
-        );
-    }
     Ok(())
 }

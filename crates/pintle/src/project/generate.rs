@@ -8,12 +8,13 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
 use pintle_authz::{MASTERS, User};
-use pintle_scaffold::{File, GENERATED, Owner, ProjectName, client, policy, yaml};
+use pintle_scaffold::{File, GENERATED, Owner, ProjectName, client, yaml};
 use serde_json::Value;
 
 use super::ProjectError;
 use super::files::{below, create, read, replace, say, shown};
 use super::manifest::{Project, cargo};
+use super::rules::{POLICY, Rules};
 use crate::{InProcess, Server};
 
 /// What `pintle generate` is told.
@@ -38,7 +39,14 @@ pub fn generate(args: &GenerateArgs, out: &mut impl Write) -> Result<(), Project
     let definitions = definitions(&args.dir)?;
     let files = files(&project.name, &definitions)?;
     let stale = stale(&args.dir, &files)?;
-    if args.check { check(&args.dir, &files, stale) } else { write(args, &files, &stale, out) }
+    let rules = Rules::of(&project.name, &args.dir, &definitions)?;
+    if args.check {
+        let mut wrong = stale;
+        wrong.extend(rules.is_missing().then(|| POLICY.to_owned()));
+        return check(&args.dir, &files, wrong);
+    }
+    write(args, &files, &stale, out)?;
+    rules.write(&args.dir, out)
 }
 
 /// What the kinds say about themselves, in the order of their names.
@@ -66,11 +74,7 @@ fn name_of(definition: &Value) -> String {
 
 /// Every file, as it should be.
 fn files(name: &ProjectName, definitions: &[Value]) -> Result<Vec<File>, ProjectError> {
-    let plurals: Vec<&str> = definitions
-        .iter()
-        .filter_map(|definition| definition.pointer("/spec/names/plural")?.as_str())
-        .collect();
-    let mut files = vec![client(name, definitions), policy(name, &plurals)];
+    let mut files = vec![client(name, definitions)];
     for definition in definitions {
         let path = format!("{DIR}/crds/{}.yaml", name_of(definition));
         files.push(generated(path, format!("# {GENERATED}\n{}", yaml(definition))));
@@ -124,8 +128,7 @@ fn stale(dir: &Path, files: &[File]) -> Result<Vec<String>, ProjectError> {
     Ok(found)
 }
 
-fn check(dir: &Path, files: &[File], stale: Vec<String>) -> Result<(), ProjectError> {
-    let mut wrong = stale;
+fn check(dir: &Path, files: &[File], mut wrong: Vec<String>) -> Result<(), ProjectError> {
     for file in files.iter().filter(|file| file.owner == Owner::Generator) {
         if read(&dir.join(&file.path))?.as_ref() != Some(&file.text) {
             wrong.push(file.path.clone());

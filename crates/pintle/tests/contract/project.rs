@@ -265,6 +265,55 @@ fn what_is_generated_follows_from_the_kinds_alone() {
 }
 
 #[test]
+fn a_new_kind_has_rules_and_what_a_person_wrote_of_others_stays() {
+    let place = Place::with_project();
+    place.define(&[]);
+    place.run(&["generate", "--dir=api"]).good();
+    assert!(!place.path("api/policy.yaml").exists(), "a role without permissions");
+    place.define(&[device_kind()]);
+    let ended = place.run(&["generate", "--dir=api"]).good();
+    assert!(ended.stdout().contains("policy.yaml (from now on yours)"), "{}", ended.stdout());
+    let check = ["generate", "--check", "--dir=api"];
+    place.run(&check).good();
+
+    // A person has their own say about devices; then there is another kind.
+    let begun = place.read("api/policy.yaml");
+    let mine = begun.replace("    - devices:delete\n", "");
+    let mine = format!("{mine}- {{group: ops, role: user, namespace: lab}}\n");
+    std::fs::write(place.path("api/policy.yaml"), &mine).unwrap();
+    place.run(&check).good();
+    let mut rack = device_kind();
+    let names =
+        json!({"kind": "Rack", "listKind": "RackList", "plural": "racks", "singular": "rack"});
+    (rack["spec"]["names"], rack["metadata"]["name"]) = (names, json!("racks.infra.example.io"));
+    place.define(&[device_kind(), rack]);
+    place.run(&check).bad(1, "policy.yaml");
+    assert_eq!(place.read("api/policy.yaml"), mine);
+    let ended = place.run(&["generate", "--dir=api"]).good();
+    assert!(ended.stdout().contains("policy.yaml: rules for racks"), "{}", ended.stdout());
+    let grown = place.read("api/policy.yaml");
+    let kept: Vec<&str> = grown.lines().filter(|line| !line.contains("racks:")).collect();
+    assert_eq!(kept, mine.lines().collect::<Vec<_>>());
+    place.run(&check).good();
+    place.run(&["generate", "--dir=api"]).good();
+    assert_eq!(place.read("api/policy.yaml"), grown);
+    // The server takes it, and goes by it.
+    let tokens = place.path("tokens.csv");
+    std::fs::write(&tokens, "t,alice,1\n").unwrap();
+    let checked =
+        ["check", "--policy=api/policy.yaml", "--tokens=tokens.csv", "api/generated/crds"];
+    place.run(&checked).good();
+
+    // Where a comment has gone astray, nothing is written, and that is told.
+    let astray = format!("{}# pintle:user\n", mine.replace("    # pintle:", "    # my "));
+    std::fs::write(place.path("api/policy.yaml"), &astray).unwrap();
+    let ended = place.run(&["generate", "--dir=api"]).good();
+    assert!(ended.stdout().contains("has no rules for racks"), "{}", ended.stdout());
+    assert_eq!(place.read("api/policy.yaml"), astray);
+    place.run(&check).good();
+}
+
+#[test]
 fn what_a_person_wrote_is_never_overwritten() {
     let place = Place::with_project();
     std::fs::write(place.path("api/src/client.rs"), "//! My own client.\n").unwrap();
