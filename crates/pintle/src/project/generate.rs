@@ -53,7 +53,9 @@ pub fn generate(args: &GenerateArgs, out: &mut impl Write) -> Result<(), Project
 fn definitions(dir: &Path) -> Result<Vec<Value>, ProjectError> {
     let mut command = cargo();
     command.args(["run", "--quiet", "--bin", "crds", "--manifest-path"]);
-    command.arg(dir.join("kinds/Cargo.toml"));
+    // From the root, as what comes next is built: with the features of `kinds/` alone, most of what
+    // it stands on would be compiled twice.
+    command.arg(dir.join("Cargo.toml"));
     // What the compiler has to say is for whoever waits.
     command.stderr(std::process::Stdio::inherit());
     let output = command.output().map_err(ProjectError::NoCargo)?;
