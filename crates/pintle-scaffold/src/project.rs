@@ -1,5 +1,7 @@
 //! What a new project holds.
 
+use serde_json::json;
+
 use crate::{File, ProjectName, fill};
 
 /// Where a project takes Pintle from.
@@ -23,7 +25,28 @@ impl Dependencies {
             Self::Version(version) => format!("{name} = \"{version}\""),
         }
     }
+
+    /// What `docker build` has to be told, so that a checkout is there in the image.
+    fn build_context(&self) -> String {
+        match self {
+            Self::Checkout(root) => format!("--build-context pintle={root} "),
+            Self::Version(_) => String::new(),
+        }
+    }
+
+    /// The lines of a Dockerfile that bring a checkout to where `Cargo.toml` looks for it.
+    fn copies(&self) -> String {
+        let Self::Checkout(root) = self else { return String::new() };
+        let copy = |part: &&str| {
+            // In the form with brackets, names may have spaces in them.
+            format!("COPY --from=pintle {}\n", json!([part, format!("{root}/{part}")]))
+        };
+        CHECKOUT_PARTS.iter().map(copy).collect()
+    }
 }
+
+/// What a build needs of a checkout.
+const CHECKOUT_PARTS: [&str; 3] = ["Cargo.toml", "crates", "sdk"];
 
 /// The files of a new project, all of them its owner's from then on.
 pub fn project(name: &ProjectName, group: &str, from: &Dependencies) -> Vec<File> {
@@ -36,6 +59,8 @@ pub fn project(name: &ProjectName, group: &str, from: &Dependencies) -> Vec<File
         ("DEP_CLIENT", from.of("pintle-client", "crates")),
         ("DEP_KINDS", from.of("pintle-kinds", "crates")),
         ("DEP_CONTROLLER", from.of("pintle-controller", "sdk")),
+        ("CONTEXT", from.build_context()),
+        ("CHECKOUT", from.copies()),
     ];
     let values: Vec<(&str, &str)> =
         values.iter().map(|(name, value)| (*name, value.as_str())).collect();
