@@ -37,6 +37,10 @@ pub(crate) struct Named {
     pub(crate) name: String,
     /// Only for tests, examples and benchmarks.
     pub(crate) dev: bool,
+    /// It is named by its path.
+    pub(crate) is_local: bool,
+    /// In which versions; `*` where none is said.
+    pub(crate) versions: String,
 }
 
 /// A crate as it is built: with the features that the whole workspace switches on.
@@ -86,6 +90,8 @@ impl Member {
         let named = |dependency: &Value| Named {
             name: text(&dependency["name"]).to_owned(),
             dev: dependency["kind"] == "dev",
+            is_local: dependency["path"].is_string(),
+            versions: text(&dependency["req"]).to_owned(),
         };
         Self {
             name: text(&package["name"]).to_owned(),
