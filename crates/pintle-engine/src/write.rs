@@ -36,11 +36,12 @@ impl Asks for Write {
         let subresource = match (self.intent.lane, &self.intent.edit) {
             (Lane::Status, _) => Some(Subresource::Status),
             (Lane::Main, Edit::Scale(_)) => Some(Subresource::Scale),
+            (Lane::Main, Edit::Finalize(_)) => Some(Subresource::parse("finalize")),
             (Lane::Main, _) => None,
         };
         let verb = match &self.intent.edit {
             Edit::Create(_) => Verb::Create,
-            Edit::Replace(_) | Edit::Scale(Scaling::Put(_)) => Verb::Update,
+            Edit::Replace(_) | Edit::Finalize(_) | Edit::Scale(Scaling::Put(_)) => Verb::Update,
             Edit::Patch(..)
             | Edit::Condition(_)
             | Edit::MergeStatus(_)

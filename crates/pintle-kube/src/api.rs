@@ -318,7 +318,7 @@ fn operation(
             Some(Verb::Get | Verb::Update | Verb::Patch) => Ok(Operation::Scale),
             _ => Err(Failure::MethodNotAllowed { allow: "GET, HEAD, PUT, PATCH" }),
         },
-        Some(write::FINALIZE) if served.definition.habits.finalize => match verb {
+        Some(write::FINALIZE) if served.definition.habits.finalizers.is_some() => match verb {
             Some(Verb::Update) => Ok(Operation::Replace),
             _ => Err(Failure::MethodNotAllowed { allow: "PUT" }),
         },

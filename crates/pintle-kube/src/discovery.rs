@@ -259,7 +259,7 @@ fn parts(served: &Served, version: &Version) -> Vec<Part> {
         let kind = Some(("autoscaling", "v1", "Scale"));
         parts.push(Part { name: "scale", kind, verbs: &VERBS_OF_PARTS });
     }
-    if served.definition.habits.finalize {
+    if served.definition.habits.finalizers.is_some() {
         parts.push(Part { name: "finalize", kind: None, verbs: &["update"] });
     }
     parts

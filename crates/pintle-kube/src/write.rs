@@ -46,18 +46,15 @@ pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response
     Ok(respond(&call, form, 201, &written, &warnings))
 }
 
-/// The endpoint beside the object for whoever finishes its removal.
+/// The endpoint beside the object for whoever finishes its removal: it has a right of its own, and
+/// writes the finalizers in the body, and nothing else.
 pub(crate) const FINALIZE: &str = "finalize";
 
-/// The main lane or the status, replaced.
+/// The main lane, the status or the finalizers in the body, replaced.
 pub(crate) async fn replace(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
     let deed = Deed::Replace { built_in: call.is_built_in() };
     let lane = lane_of(&call);
-    if let Some(FINALIZE) = call.target.part.as_deref() {
-        // What it changes is the object, so it takes both rights.
-        call.grant(ask_for(Verb::Update, &call.key(), call.target.subresource()))?;
-    }
-    let granted = call.grant(ask_for(Verb::Update, &call.key(), subresource(lane)))?;
+    let granted = call.grant(ask_for(Verb::Update, &call.key(), call.target.subresource()))?;
     let form = form_of(&call)?;
     let options = WriteOptions::of(&call.query, "UpdateOptions")?;
     let read = required(body::read(&call, body).await?)?;
@@ -73,7 +70,10 @@ pub(crate) async fn replace(call: Call<'_>, body: RequestBody) -> Result<Respons
     };
     let name = call.name();
     let write = refine(&call, granted, name, deed, |_| {
-        let edit = Edit::Replace(shaped.document);
+        let edit = match call.target.part.as_deref() {
+            Some(FINALIZE) => Edit::Finalize(shaped.document),
+            _ => Edit::Replace(shaped.document),
+        };
         Ok(write_of(&call, call.key(), lane, edit, precondition, &options))
     })?;
     let written = carry_out(&call, write, name, deed).await?;

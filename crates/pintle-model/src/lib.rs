@@ -28,7 +28,9 @@ pub use key::{GroupResource, ObjectKey, ObjectName};
 pub use kind::{Kind, Scope};
 pub use ledger::{ConditionLedger, LedgerEntry};
 pub use metadata::{Metadata, OwnerReference};
-pub use names::{NameRule, REFERENCES_MAX, validate_metadata_maps, validate_name};
+pub use names::{
+    NameRule, REFERENCES_MAX, validate_finalizers, validate_metadata_maps, validate_name,
+};
 pub use object::Object;
 pub use revision::{Generation, InvalidRevision, Revision, Uid};
 pub use selector::{FieldSelector, FieldTerm, InvalidSelector, LabelSelector, Requirement};

@@ -109,6 +109,13 @@ fn check_bytes(path: FieldPath<'_>, map: &BTreeMap<String, String>, errors: &mut
 /// the size of the object.
 pub const REFERENCES_MAX: usize = 1_000;
 
+/// Checks a list of finalizers, wherever it stands.
+pub fn validate_finalizers(path: FieldPath<'_>, finalizers: &[String]) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    check_finalizers(path, finalizers, &mut errors);
+    errors
+}
+
 fn check_finalizers(path: FieldPath<'_>, finalizers: &[String], errors: &mut Vec<FieldError>) {
     if finalizers.len() > REFERENCES_MAX {
         errors.push(too_many(path, finalizers.len()));

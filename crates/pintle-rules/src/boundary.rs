@@ -38,6 +38,7 @@ pub(crate) fn foreign_path(edit: &Edit) -> Option<Cow<'_, str>> {
         | Edit::ApplyConditions(_)
         | Edit::Create(_)
         | Edit::Scale(_)
+        | Edit::Finalize(_)
         | Edit::Delete(_) => None,
     }
 }

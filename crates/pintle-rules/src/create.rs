@@ -33,7 +33,9 @@ pub(crate) fn create(
     let mut check = Check::new(situation, intent);
     let metadata = new_metadata(&mut check, document);
     check_name(&mut check, &metadata.name);
-    let body = check.body(&metadata.name, document.body.clone().unwrap_or_default(), None);
+    let mut body = document.body.clone().unwrap_or_default();
+    situation.definition.habits.begin(&mut body);
+    let body = check.body(&metadata.name, body, None);
     check.approval(&metadata, None);
     let status = first_status(&mut check, document);
     let warnings = check.done()?;

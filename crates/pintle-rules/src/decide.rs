@@ -61,8 +61,10 @@ pub struct Decision {
 /// existence, boundary, precondition, schema and rules. Authentication, addressing, authorisation
 /// and parsing happened before. Only patches say which object they are for after they were applied.
 pub fn decide(situation: Situation<'_>, intent: &Intent) -> Result<Decision, Refusal> {
-    if let Edit::Create(document) | Edit::Replace(document) | Edit::MergeStatus(document) =
-        &intent.edit
+    if let Edit::Create(document)
+    | Edit::Replace(document)
+    | Edit::MergeStatus(document)
+    | Edit::Finalize(document) = &intent.edit
     {
         identity::check_document(document, situation.key)?;
     }
@@ -99,6 +101,9 @@ fn change(
         }
         (Lane::Main, Edit::Delete(options)) => deletion::delete(situation, current, *options),
         (Lane::Main, Edit::Scale(scaling)) => main_lane::scale(situation, current, scaling, intent),
+        (Lane::Main, Edit::Finalize(document)) => {
+            main_lane::finalize(situation, current, document, intent)
+        }
         (Lane::Main, Edit::Condition(edit)) => {
             Err(Refusal::NoCondition { kind: edit.condition_type().to_owned() })
         }
@@ -120,7 +125,9 @@ fn change(
         // Only whole objects are made and removed, and only a status is merged.
         (Lane::Main | Lane::Status, Edit::Create(_))
         | (Lane::Main, Edit::MergeStatus(_) | Edit::ApplyConditions(_))
-        | (Lane::Status, Edit::Delete(_) | Edit::Scale(_)) => Err(Refusal::NotFound),
+        | (Lane::Status, Edit::Delete(_) | Edit::Scale(_) | Edit::Finalize(_)) => {
+            Err(Refusal::NotFound)
+        }
     }
 }
 

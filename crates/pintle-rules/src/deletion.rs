@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pintle_model::{GroupResource, Manner, Metadata, Object, Put};
 
 use crate::decide::{Decision, Situation};
+use crate::main_lane::is_held;
 use crate::refusal::Refusal;
 
 /// What becomes of the objects that the deleted one owns.
@@ -61,7 +62,7 @@ pub(crate) fn delete(
     {
         add(&mut metadata.finalizers, cleanup);
     }
-    if metadata.finalizers.is_empty() {
+    if metadata.finalizers.is_empty() && !is_held(situation, &current.body) {
         return Ok(Decision::new(
             situation,
             current,

@@ -40,6 +40,7 @@ pub(crate) fn names_version(edit: &Edit) -> bool {
         | Edit::MergeStatus(_)
         | Edit::ApplyConditions(_)
         | Edit::Scale(_)
+        | Edit::Finalize(_)
         | Edit::Delete(_) => false,
     }
 }

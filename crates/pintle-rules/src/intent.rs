@@ -39,9 +39,11 @@ impl Intent {
             | Edit::Condition(_)
             | Edit::ApplyConditions(_)
             | Edit::Scale(Scaling::Patch(_)) => self.conduct.patches_are,
-            Edit::Create(_) | Edit::Replace(_) | Edit::Delete(_) | Edit::Scale(_) => {
-                Manner::Replaced
-            }
+            Edit::Create(_)
+            | Edit::Replace(_)
+            | Edit::Delete(_)
+            | Edit::Scale(_)
+            | Edit::Finalize(_) => Manner::Replaced,
         }
     }
 }
@@ -66,6 +68,9 @@ pub enum Edit {
     Delete(DeleteOptions),
     /// Another number of replicas, where the version says that it stands; main lane only.
     Scale(Scaling),
+    /// The finalizers in the body of the document, where the kind has such; main lane only. Nothing
+    /// else that the document says counts.
+    Finalize(Document),
 }
 
 /// A write to the scale of an object.

@@ -32,7 +32,52 @@ pub(crate) fn replace(
     let whole = intent.conduct.metadata == MetadataMode::Whole && document.body.is_some();
     let absent = whole && !situation.version.status_subresource;
     let status = document.status.clone().or_else(|| absent.then_some(Value::Null));
-    Wanted { metadata: wanted, body: document.body.clone(), status }.decided(check, current)
+    let body = document.body.clone().map(|body| with_finalizers(&mut check, body, current));
+    Wanted { metadata: wanted, body, status }.decided(check, current)
+}
+
+/// Replaces the finalizers in the body of an object that exists.
+pub(crate) fn finalize(
+    situation: Situation<'_>,
+    current: &Arc<Object>,
+    document: &Document,
+    intent: &Intent,
+) -> Result<Decision, Refusal> {
+    let Some(finalizers) = situation.definition.habits.finalizers else {
+        return Err(Refusal::NotFound);
+    };
+    let given = document.body.as_ref().and_then(|body| finalizers.of(body));
+    let given = given.filter(|list| !list.is_null()).cloned();
+    let mut body = current.body.to_map();
+    finalizers.put(&mut body, Some(given.unwrap_or_else(|| Value::Array(Vec::new()))));
+    let metadata = Metadata::clone(&current.metadata);
+    let check = Check::new(situation, intent);
+    Wanted { metadata, body: Some(body), status: None }.decided(check, current)
+}
+
+/// A body with the finalizers that are stored: they are written by [`finalize`] alone.
+fn with_finalizers(
+    check: &mut Check<'_>,
+    mut body: Map<String, Value>,
+    current: &Object,
+) -> Map<String, Value> {
+    let Some(finalizers) = check.situation.definition.habits.finalizers else { return body };
+    let stored = current.body.to_map();
+    let stored = finalizers.of(&stored);
+    if finalizers.of(&body).is_some_and(|given| Some(given) != stored) {
+        let (part, list) = (finalizers.part, finalizers.list);
+        check.warnings.push(format!(
+            "{part}.{list} was ignored: it is written through the finalize subresource only"
+        ));
+    }
+    finalizers.put(&mut body, stored.cloned());
+    body
+}
+
+/// Whether finalizers in the body keep the object.
+pub(crate) fn is_held(situation: Situation<'_>, body: &Json) -> bool {
+    let finalizers = situation.definition.habits.finalizers;
+    finalizers.is_some_and(|it| !it.of_others(&body.to_map()).is_empty())
 }
 
 /// Patches the main lane of an object that exists.
@@ -48,6 +93,8 @@ pub(crate) fn patch(
         PatchRoot::Object => patched_whole(&mut check, current, patch, intent)?,
         PatchRoot::Lane => patched_spec(current, patch)?,
     };
+    let body = wanted.body.map(|body| with_finalizers(&mut check, body, current));
+    let wanted = Wanted { body, ..wanted };
     wanted.decided(check, current)
 }
 
@@ -183,7 +230,11 @@ impl Wanted {
             check_finalizers(&metadata, &current.metadata, &mut check.errors);
             check.approval(&metadata, Some(&current.metadata));
         }
-        if metadata.is_terminating() && metadata.finalizers.is_empty() {
+        let rest = body.as_ref().unwrap_or(&current.body);
+        if metadata.is_terminating()
+            && metadata.finalizers.is_empty()
+            && !is_held(check.situation, rest)
+        {
             return Some(Put::Delete);
         }
         if body.is_some() || status.is_some() {

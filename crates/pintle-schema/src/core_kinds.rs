@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use pintle_model::{GroupResource, NameRule};
 
 use crate::definition::read_core;
-use crate::{Definition, Freezing, Habits, Schema, SelectableField, Version};
+use crate::{Definition, Finalizers, Freezing, Habits, Schema, SelectableField, Version};
 
 struct CoreKind {
     document: &'static str,
@@ -23,7 +23,7 @@ const USUAL: Habits = Habits {
     encodes: None,
     keyed: &[],
     refers: None,
-    finalize: false,
+    finalizers: None,
     unconditional_updates: true,
     selectors: &[],
 };
@@ -49,7 +49,7 @@ const CORE_KINDS: [CoreKind; 12] = [
         habits: Habits {
             first_status: Some(r#"{"phase":"Active"}"#),
             name_label: Some("kubernetes.io/metadata.name"),
-            finalize: true,
+            finalizers: Some(Finalizers { part: "spec", list: "finalizers", own: "kubernetes" }),
             ..USUAL
         },
     },

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pintle_model::{FieldError, FieldPath};
+use pintle_model::{FieldError, FieldPath, validate_finalizers};
 use serde_json::{Map, Value};
 
 /// What a built-in kind does that no schema can say.
@@ -23,9 +23,8 @@ pub struct Habits {
     pub keyed: &'static [&'static str],
     /// A reference whose namespace is that of the object: `involvedObject`.
     pub refers: Option<&'static str>,
-    /// Whether there is an endpoint beside the object for whoever finishes its removal, as
-    /// `Namespace` has it.
-    pub finalize: bool,
+    /// Finalizers in the body, as `Namespace` has them.
+    pub finalizers: Option<Finalizers>,
     /// Whether the Kubernetes door takes a replace that names no version, as upstream does for most
     /// built-in kinds and for no declared one.
     pub unconditional_updates: bool,
@@ -42,7 +41,82 @@ pub struct Freezing {
     pub fields: &'static [&'static str],
 }
 
+/// A second list of finalizers, in the body. It is written through an endpoint of its own, and keeps
+/// a deleted object as the list in metadata does.
+#[derive(Debug, Clone, Copy)]
+pub struct Finalizers {
+    /// The part of the body that the list is in.
+    pub part: &'static str,
+    /// The field of that part.
+    pub list: &'static str,
+    /// The server's own: every new object has it. What it stands for the server knows by itself, and
+    /// so it keeps nothing.
+    pub own: &'static str,
+}
+
+impl Finalizers {
+    /// The list in a body.
+    pub fn of<'b>(&self, body: &'b Map<String, Value>) -> Option<&'b Value> {
+        body.get(self.part)?.get(self.list)
+    }
+
+    /// Makes this the list in a body.
+    pub fn put(&self, body: &mut Map<String, Value>, list: Option<Value>) {
+        let part = body.entry(self.part).or_insert_with(|| Value::Object(Map::new()));
+        // What is no object, the schema complains about.
+        let Some(part) = part.as_object_mut() else { return };
+        match list {
+            Some(list) => drop(part.insert(self.list.to_owned(), list)),
+            None => drop(part.remove(self.list)),
+        }
+    }
+
+    /// The list in the body without what is the server's own.
+    pub fn of_others(&self, body: &Map<String, Value>) -> Vec<String> {
+        self.names(body).filter(|name| *name != self.own).map(str::to_owned).collect()
+    }
+
+    /// Puts the server's own into the list of a new object; where there is none, the schema does.
+    fn begin(&self, body: &mut Map<String, Value>) {
+        let list = body.get_mut(self.part).and_then(|part| part.get_mut(self.list));
+        if let Some(Value::Array(list)) = list
+            && !list.iter().any(|name| name == self.own)
+        {
+            list.push(self.own.into());
+        }
+    }
+
+    fn names<'b>(&self, body: &'b Map<String, Value>) -> impl Iterator<Item = &'b str> {
+        self.of(body).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    fn check(&self, body: &Map<String, Value>) -> Vec<FieldError> {
+        let part = FieldPath::ROOT.field(self.part);
+        let path = part.field(self.list);
+        let names: Vec<String> = self.names(body).map(str::to_owned).collect();
+        let mut faults = validate_finalizers(path, &names);
+        let vague = |name: &&String| !name.contains('/') && !self.is_usual(name);
+        let told = names.iter().enumerate().filter(|(_, name)| vague(name)).take(KEYS_TOLD_MAX);
+        faults.extend(told.map(|(index, name)| {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            FieldError::invalid(path.index(index), &Value::from(name.as_str()), why)
+        }));
+        faults
+    }
+
+    fn is_usual(&self, name: &str) -> bool {
+        name == self.own || matches!(name, "orphan" | "foregroundDeletion")
+    }
+}
+
 impl Habits {
+    /// Brings a body into the form that a new object begins with.
+    pub fn begin(&self, body: &mut Map<String, Value>) {
+        if let Some(finalizers) = self.finalizers {
+            finalizers.begin(body);
+        }
+    }
+
     /// Brings a body into the form that is stored.
     pub fn complete(&self, body: &mut Map<String, Value>) {
         let Some((text, bytes)) = self.encodes else { return };
@@ -66,7 +140,7 @@ impl Habits {
 
     /// What is wrong with a body that its schema has let in.
     pub fn check(&self, namespace: &str, body: &Map<String, Value>) -> Vec<FieldError> {
-        let mut faults = Vec::new();
+        let mut faults = self.finalizers.map(|it| it.check(body)).unwrap_or_default();
         for map in self.keyed {
             let keys = body.get(*map).and_then(Value::as_object).into_iter().flat_map(Map::keys);
             let path = FieldPath::ROOT.field(map);
@@ -119,7 +193,7 @@ impl Habits {
 
     /// Whether a body need not be looked into.
     pub const fn is_plain(&self) -> bool {
-        self.keyed.is_empty() && self.refers.is_none()
+        self.keyed.is_empty() && self.refers.is_none() && self.finalizers.is_none()
     }
 }
 

@@ -22,6 +22,6 @@ pub use core_kinds::{View, core_definitions, core_views};
 pub use definition::{
     Approval, Column, Definition, Scale, SelectableField, Version, compare_versions,
 };
-pub use habits::{Freezing, Habits};
+pub use habits::{Finalizers, Freezing, Habits};
 pub use json_path::JsonPath;
 pub use schema::{ListType, PatchMerge, Schema, ValidationRule};

@@ -10,7 +10,7 @@ use pintle_rules::{
     MetadataMode, Patch, PatchError, PatchFormat, PatchRoot, Precondition, Propagation,
     Refusal as RulesRefusal, UidForm,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
 use super::follower::{Work, page};
@@ -122,6 +122,27 @@ impl Hands {
         let all = &object.metadata.finalizers;
         let rest: Vec<&String> = all.iter().filter(|name| *name != finalizer).collect();
         self.swap(object, "finalizers", json!(all), json!(rest)).await
+    }
+
+    /// Takes the server's own finalizer out of the body of an object, if others are there with it.
+    /// False when somebody wrote the object meanwhile.
+    pub(super) async fn leave_to_others(&self, object: &Object) -> Result<bool, Refusal> {
+        let catalog = self.catalog();
+        let served = catalog.get(&object.key.resource);
+        let Some(finalizers) = served.and_then(|it| it.definition.habits.finalizers) else {
+            return Ok(true);
+        };
+        let stored = object.body.to_map();
+        let rest = finalizers.of_others(&stored);
+        let rest = json!(rest);
+        if rest == json!([]) || finalizers.of(&stored) == Some(&rest) {
+            return Ok(true);
+        }
+        let mut body = Map::new();
+        finalizers.put(&mut body, Some(rest));
+        let edit = Edit::Finalize(Document { body: Some(body), ..Document::default() });
+        let precondition = Precondition { revision: Some(object.revision), ..this(object) };
+        self.write(&object.key, Lane::Main, edit, precondition).await
     }
 
     /// Makes these the owners of an object.

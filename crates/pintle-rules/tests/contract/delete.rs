@@ -6,7 +6,7 @@ use pintle_rules::{
 use serde_json::{Value, json};
 
 use crate::said::said;
-use crate::world::{World, create, main, merge};
+use crate::world::{World, create, main, main_document, merge, on_status, replace};
 
 pub(crate) fn background() -> Edit {
     delete(Propagation::Background)
@@ -83,6 +83,75 @@ fn what_contains_others_is_emptied_first() {
     world.wrote(&main(background()));
     world.wrote(&held);
     assert_eq!(said(&world.decide(&main(background()))), "unchanged");
+}
+
+fn finalize(list: Value) -> Edit {
+    Edit::Finalize(main_document(json!({
+        "metadata": {"labels": {"of": "finalize"}, "finalizers": []},
+        "spec": {"finalizers": list},
+        "status": {"phase": "Active"},
+    })))
+}
+
+#[test]
+fn finalizers_in_the_body_are_written_by_themselves() {
+    let mut world = World::of_core("namespaces", "shop");
+    let held = json!({"spec": {"finalizers": ["example.io/hold"]}});
+    world.wrote(&main(create(held.clone())));
+    let listed = |world: &World| world.object().body.to_value();
+    let both = json!({"spec": {"finalizers": ["example.io/hold", "kubernetes"]}});
+    assert_eq!(listed(&world), both, "a new one has that of the server, too");
+    let ignored = "! spec.finalizers was ignored: it is written through the finalize subresource \
+                   only";
+    for (edit, expected) in [
+        (replace(json!({"spec": {"finalizers": []}})), format!("unchanged {ignored}")),
+        (merge(json!({"spec": {"finalizers": []}})), format!("unchanged {ignored}")),
+        (merge(json!({"spec": null})), "unchanged".to_owned()),
+        (replace(json!({"spec": {}})), "unchanged".to_owned()),
+        (replace(both.clone()), "unchanged".to_owned()),
+    ] {
+        assert_eq!(said(&world.decide(&main(edit.clone()))), expected, "{edit:?}");
+    }
+    let metadata = world.object().metadata.clone();
+    world.wrote(&main(finalize(json!(["kubernetes", "example.io/other"]))));
+    let expected = json!({"spec": {"finalizers": ["kubernetes", "example.io/other"]}});
+    assert_eq!(listed(&world), expected);
+    assert_eq!(world.object().metadata.labels, metadata.labels, "nothing else counts");
+    assert_eq!(world.object().metadata.finalizers, metadata.finalizers);
+    for (list, expected) in [
+        (json!(["plain"]), "neither a standard finalizer name nor is it fully qualified"),
+        (json!(["a/b", "a/b"]), "Duplicate value"),
+        (json!(["!/b"]), "prefix part"),
+        (json!("a/b"), "invalid"),
+    ] {
+        let answer = said(&world.decide(&main(finalize(list.clone()))));
+        assert!(answer.contains(expected) && answer.starts_with("invalid"), "{list}: {answer}");
+    }
+    assert_eq!(said(&world.decide(&on_status(finalize(json!([]))))), "not found");
+    let devices = World::with(json!({}));
+    assert_eq!(said(&devices.decide(&main(finalize(json!([]))))), "not found");
+}
+
+#[test]
+fn finalizers_in_the_body_keep_what_is_deleted() {
+    let mut world = World::of_core("namespaces", "shop");
+    world.wrote(&main(create(json!({"spec": {"finalizers": ["example.io/hold"]}}))));
+    world.wrote(&main(background()));
+    let release = main(finalize(json!(["kubernetes"])));
+    let answer = said(&world.decide(&release));
+    assert!(answer.starts_with("main "), "it is not empty yet: {answer}");
+    let emptied = main(merge(json!({"metadata": {"finalizers": []}})));
+    world.wrote(&emptied);
+    assert_eq!(said(&world.decide(&main(background()))), "unchanged");
+    for list in [json!(["kubernetes"]), json!([]), Value::Null] {
+        assert_eq!(said(&world.decide(&main(finalize(list.clone())))), "delete", "{list}");
+    }
+    // Let go by the others before it was empty, it waits for that alone.
+    let mut world = World::of_core("namespaces", "shop");
+    world.wrote(&main(create(json!({}))));
+    world.wrote(&main(background()));
+    world.wrote(&main(finalize(json!([]))));
+    assert_eq!(said(&world.decide(&emptied)), "delete");
 }
 
 #[test]

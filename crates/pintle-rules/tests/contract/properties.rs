@@ -453,6 +453,7 @@ proptest! {
             | Edit::Replace(_)
             | Edit::MergeStatus(_)
             | Edit::ApplyConditions(_)
+            | Edit::Finalize(_)
             | Edit::Scale(Scaling::Put(_)) => true,
             Edit::Condition(edit) => matches!(edit, ConditionEdit::Put { .. }),
             Edit::Patch(Patch::Json(_) | Patch::Strategic(_), _)

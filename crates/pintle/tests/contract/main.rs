@@ -25,6 +25,7 @@ mod guide;
 mod identity;
 mod kinds;
 mod kube;
+mod kube_finalize;
 mod kube_race;
 mod lifecycle;
 mod log;
