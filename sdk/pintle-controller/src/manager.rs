@@ -55,8 +55,9 @@ impl fmt::Debug for Manager {
 /// Why a manager ended by itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManagerError {
-    /// Another copy of the program is the leader now. Whatever was in progress has been finished.
-    #[error("the lease was lost: another copy of the program is the leader")]
+    /// Another copy of the program is the leader now, or may be soon. Whatever was in progress has
+    /// been finished, or was cut off when the lease ended.
+    #[error("the lease was lost: another copy of the program is the leader, or may be soon")]
     LeaseLost,
     /// A part of it panicked.
     #[error("a reconciler's controller ended in a fault: {0}")]
@@ -148,17 +149,29 @@ impl Manager {
         tracing::info!(name = self.name, "this copy is the leader");
         let (ending, ended) = watch::channel(false);
         let mut working = std::pin::pin!(self.reconcile(ended));
-        let lost = tokio::select! {
+        let mut lost = tokio::select! {
             ended = &mut working => return ended,
             () = lease.keep() => true,
             () = stopped(&mut stop) => false,
         };
         ending.send_replace(true);
-        working.await?;
+        if !lost {
+            // Until what is in progress has ended, nobody else begins.
+            lost = tokio::select! {
+                ended = &mut working => ended.map(|()| false)?,
+                () = lease.keep() => true,
+            };
+        }
+        let end = lease.ends().unwrap_or_else(tokio::time::Instant::now);
         if lost {
+            // What goes on after that would go on beside the work of somebody else.
+            if let Ok(ended) = tokio::time::timeout_at(end, working).await {
+                ended?;
+            }
             return Err(ManagerError::LeaseLost);
         }
-        if let Err(error) = lease.release().await {
+        // When it has ended there is nothing to give away.
+        if let Ok(Err(error)) = tokio::time::timeout_at(end, lease.release()).await {
             let why = explain(&error);
             tracing::warn!(why, "the lease was not given away: the next leader waits for its end");
         }
