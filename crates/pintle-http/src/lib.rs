@@ -1,5 +1,5 @@
 //! What the doors share: the server that accepts connections, who is calling, the one table from
-//! refusals to status codes, entity tags, and bodies with limits.
+//! refusals to status codes, entity tags, bodies with limits, and events made once for many.
 //!
 //! A door is a [`Door`]: a function from request to response. It knows the engine; this crate knows
 //! neither paths nor JSON shapes.
@@ -9,6 +9,7 @@ mod connections;
 mod doors;
 mod entity_tag;
 mod entrance;
+mod event_cache;
 mod exchange;
 mod headers;
 pub mod health;
@@ -28,6 +29,7 @@ pub use connections::Connections;
 pub use doors::Doors;
 pub use entity_tag::{EntityTags, InvalidEntityTag};
 pub use entrance::{Entrance, Misdirected};
+pub use event_cache::{Audience, ByAddress, EventCache};
 pub use exchange::{
     Decision, Details, Exchange, Gate, Observer, Observers, Outcome, Pass, Passage, Phase,
     Recording, RequestId, RequestLog, Step, TraceParent,

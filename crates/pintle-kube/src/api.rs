@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use pintle_authz::{Ask, Asks, Granted, Impersonation, ReviewKind, Verb};
 use pintle_engine::{Engine, Refusal, Served, ask_for};
-use pintle_http::{Body, Caller, Door, Entrance, Exchange, Recording, RequestBody};
+use pintle_http::{Body, Caller, Door, Entrance, EventCache, Exchange, Recording, RequestBody};
 use pintle_model::{GroupResource, ObjectKey, Scope};
 use pintle_schema::Version;
 
@@ -35,6 +35,7 @@ pub struct KubeDoor {
     pub(crate) engine: Arc<Engine>,
     pub(crate) settings: KubeSettings,
     pub(crate) pages: discovery::Pages,
+    pub(crate) events: EventCache<watch::Told>,
 }
 
 /// No body is larger, whatever other doors take; as upstream.
@@ -49,7 +50,8 @@ impl KubeDoor {
         let mut settings = settings;
         let bytes_max = &mut settings.entrance.body_bytes_max;
         *bytes_max = BODY_BYTES_MAX.min(*bytes_max);
-        Arc::new(Self { engine, settings, pages: discovery::Pages::default() })
+        let (pages, events) = (discovery::Pages::default(), EventCache::default());
+        Arc::new(Self { engine, settings, pages, events })
     }
 
     async fn answer(self: Arc<Self>, request: Request<RequestBody>) -> Response<Body> {

@@ -72,7 +72,7 @@ pub(crate) fn show(
 }
 
 /// What stands beside the cells of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Include {
     None,
     Metadata,

@@ -9,16 +9,17 @@ use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use pintle_engine::{Refusal, Start, Watch, WatchEvent, Watcher};
-use pintle_http::websocket::{Handshake, Message, Socket};
-use pintle_http::{Body, Lapse, Lapsed, Recording, set_header};
+use pintle_http::websocket::{Handshake, Message, Socket, Utf8Bytes};
+use pintle_http::{Audience, Body, ByAddress, Lapse, Lapsed, Recording, set_header};
 use pintle_model::{Object, Revision};
+use pintle_schema::Version;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::accept::{Form, Shape};
 use crate::api::{Call, KubeDoor};
 use crate::document::{View, write_object, write_partial};
-use crate::face::Face;
+use crate::face::{Face, Fields};
 use crate::options::ListOptions;
 use crate::read::Include;
 use crate::refusals::Deed;
@@ -38,10 +39,18 @@ pub(crate) async fn watch(door: &Arc<KubeDoor>, call: Call<'_>) -> Result<Respon
     let now = Instant::now();
     let ends = now + lasts(options.timeout_seconds);
     let interval = door.settings.entrance.bookmark_interval;
+    let told = Told {
+        version: ByAddress(Arc::clone(&call.face.version)),
+        fields: call.face.fields,
+        shape: form.shape,
+        include,
+    };
     let writer = Writer {
+        door: Arc::clone(door),
         face: call.face.clone(),
         shape: form.shape,
         include,
+        audience: Audience::new(told),
         about: call.about(""),
         recording: Arc::clone(call.recording),
         columns_told: false,
@@ -221,8 +230,8 @@ impl Stream {
                     let Some(events) = events else { break };
                     for event in events {
                         self.writer.recording.sent(event.len());
-                        let text = String::from_utf8_lossy(&event).into_owned();
-                        if socket.send(Message::text(text)).await.is_err() {
+                        let text = Utf8Bytes::try_from(event).unwrap_or_default();
+                        if socket.send(Message::Text(text)).await.is_err() {
                             return;
                         }
                     }
@@ -238,12 +247,25 @@ impl Stream {
     }
 }
 
+/// What events look like by. Versions stand for the kind that is shown; ages in the rows of tables
+/// are those of when the first of all watchers was told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Told {
+    version: ByAddress<Version>,
+    fields: Fields,
+    shape: Shape,
+    /// Says nothing but for tables.
+    include: Include,
+}
+
 /// Writes events.
 #[derive(Debug)]
 struct Writer {
+    door: Arc<KubeDoor>,
     face: Face,
     shape: Shape,
     include: Include,
+    audience: Audience<Told>,
     about: About,
     recording: Arc<Recording>,
     /// Whether a table of this stream has named its columns.
@@ -261,9 +283,12 @@ impl Writer {
             && let Some(event) = pending.pop_front()
         {
             let line = match event {
-                WatchEvent::Existing(object) | WatchEvent::Added(object) => {
-                    self.object("ADDED", &object)
+                // The state is told to one watcher alone.
+                WatchEvent::Existing(object) => {
+                    let names_columns = self.names_columns();
+                    self.made("ADDED", &object, names_columns)
                 }
+                WatchEvent::Added(object) => self.object("ADDED", &object),
                 WatchEvent::Modified { object, .. } => self.object("MODIFIED", &object),
                 WatchEvent::Deleted(object) => self.object("DELETED", &object),
                 WatchEvent::Bookmark { revision, ends_state } => {
@@ -280,7 +305,20 @@ impl Writer {
         events
     }
 
-    fn object(&mut self, kind: &str, object: &Object) -> Bytes {
+    /// An event as all watchers are told it who asked alike; the first one of a table names the
+    /// columns, too.
+    fn object(&mut self, kind: &'static str, object: &Arc<Object>) -> Bytes {
+        if self.names_columns() {
+            return self.made(kind, object, true);
+        }
+        self.door.events.get(&self.audience, kind, object, || self.made(kind, object, false))
+    }
+
+    const fn names_columns(&mut self) -> bool {
+        matches!(self.shape, Shape::Table(_)) && !std::mem::replace(&mut self.columns_told, true)
+    }
+
+    fn made(&self, kind: &str, object: &Object, names_columns: bool) -> Bytes {
         let mut line = format!(r#"{{"type":"{kind}","object":"#);
         match self.shape {
             Shape::Object => {
@@ -294,8 +332,7 @@ impl Writer {
                 let mut table = Table::new(served, shown, version, self.include);
                 table.add(object, View { fields, ..View::WHOLE });
                 let metadata = json!({"resourceVersion": object.revision.to_string()});
-                let first = !std::mem::replace(&mut self.columns_told, true);
-                line.push_str(&table.finish(&metadata, first));
+                line.push_str(&table.finish(&metadata, names_columns));
             }
         }
         line.push_str("}\n");

@@ -10,7 +10,9 @@ use pintle_authz::{Ask, Asks, Granted, Verb};
 use pintle_engine::{Engine, Served};
 use pintle_events::Bus;
 use pintle_http::health;
-use pintle_http::{Body, Caller, Door, Entrance, Exchange, Metrics, Phase, Recording, RequestBody};
+use pintle_http::{
+    Body, Caller, Door, Entrance, EventCache, Exchange, Metrics, Phase, Recording, RequestBody,
+};
 use pintle_model::{GroupResource, ObjectKey, Scope, Uid};
 use pintle_schema::Version;
 
@@ -18,7 +20,7 @@ use crate::openapi::{Description, Terms};
 use crate::query::Query;
 use crate::reply::{Failure, Page, answer_failure};
 use crate::route::{Operation, Place, Route};
-use crate::watch::EventCache;
+use crate::watch::Told;
 use crate::{events, read, reply, review, watch, write};
 
 /// What the REST door can be told.
@@ -51,7 +53,7 @@ pub struct RestDoor {
     pub(crate) engine: Arc<Engine>,
     pub(crate) settings: RestSettings,
     pub(crate) bus: Arc<Bus>,
-    pub(crate) events: EventCache,
+    pub(crate) events: EventCache<Told>,
     pub(crate) description: Description,
 }
 

@@ -1,10 +1,9 @@
 //! Watches, as server-sent events or as JSON lines.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -12,7 +11,7 @@ use http::{HeaderMap, HeaderName, Response};
 use pintle_authz::{Granted, Verb};
 use pintle_engine::{Refusal, Served, Start, Watch, WatchEvent, Watcher};
 use pintle_events::document::{View, write_object};
-use pintle_http::{Body, Lapse, Lapsed, Recording, Subject, set_header};
+use pintle_http::{Audience, Body, ByAddress, Lapse, Lapsed, Recording, Subject, set_header};
 use pintle_model::{Object, Revision};
 use pintle_schema::Version;
 use serde_json::json;
@@ -22,7 +21,7 @@ use crate::read::accepts;
 use crate::reply::{Failure, failure_object};
 
 /// How events are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Framing {
     /// `text/event-stream` (HTML, section 9.2).
     ServerSentEvents,
@@ -48,6 +47,7 @@ pub(crate) async fn watch(door: &Arc<RestDoor>, call: Call<'_>) -> Result<Respon
         served: Arc::clone(&call.served),
         version: Arc::clone(&call.version),
         framing,
+        audience: Audience::new(Told { framing, version: ByAddress(Arc::clone(&call.version)) }),
         subject,
         recording: Arc::clone(call.recording),
     };
@@ -186,6 +186,13 @@ impl Stream {
     }
 }
 
+/// What events look like by: watchers of one version of a kind are told the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Told {
+    framing: Framing,
+    version: ByAddress<Version>,
+}
+
 /// Writes events.
 #[derive(Debug)]
 struct Writer {
@@ -193,6 +200,7 @@ struct Writer {
     served: Arc<Served>,
     version: Arc<Version>,
     framing: Framing,
+    audience: Audience<Told>,
     subject: Subject,
     recording: Arc<Recording>,
 }
@@ -246,9 +254,8 @@ impl Writer {
         json
     }
 
-    /// Watchers of one kind are told the same, so an event is encoded once for all of them.
     fn object_event(&self, kind: &'static str, object: &Arc<Object>) -> Bytes {
-        self.door.events.get(self.framing, kind, object, &self.version, || {
+        self.door.events.get(&self.audience, kind, object, || {
             frame(self.framing, kind, Some(object.revision), &self.json(kind, object))
         })
     }
@@ -299,91 +306,3 @@ fn frame(framing: Framing, kind: &str, id: Option<Revision>, json: &str) -> Byte
 
 /// Events are joined up to so many bytes.
 pub(crate) const PIECE_BYTES_MAX: usize = 64 * 1024;
-/// So many of the newest events are kept encoded.
-const CACHED_EVENTS: usize = 1_024;
-/// Larger ones are kept only for as long as some watcher is being sent them, so that the cache
-/// takes at most so much times [`CACHED_EVENTS`].
-const CACHED_BYTES_MAX: usize = 32 * 1024;
-
-/// The newest events as they go out, shared by all watchers.
-#[derive(Debug)]
-pub(crate) struct EventCache {
-    slots: Vec<ArcSwapOption<Encoded>>,
-}
-
-#[derive(Debug)]
-struct Encoded {
-    framing: Framing,
-    kind: &'static str,
-    /// Versions are compared by address: whoever holds the same one is told the same.
-    version: Arc<Version>,
-    /// So are objects. One that is gone has no address that another could take while this is held.
-    object: Weak<Object>,
-    text: Text,
-}
-
-#[derive(Debug)]
-enum Text {
-    Small(Bytes),
-    Large(Weak<Vec<u8>>),
-}
-
-/// Bytes that know when nobody sends them any more.
-struct Shared(Arc<Vec<u8>>);
-
-impl AsRef<[u8]> for Shared {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Default for EventCache {
-    fn default() -> Self {
-        let slots = std::iter::repeat_with(ArcSwapOption::empty).take(CACHED_EVENTS).collect();
-        Self { slots }
-    }
-}
-
-impl EventCache {
-    fn get(
-        &self,
-        framing: Framing,
-        kind: &'static str,
-        object: &Arc<Object>,
-        version: &Arc<Version>,
-        encode: impl FnOnce() -> Bytes,
-    ) -> Bytes {
-        let index = usize::try_from(object.revision.0 % CACHED_EVENTS as u64).unwrap_or(0);
-        let Some(slot) = self.slots.get(index) else { return encode() };
-        if let Some(found) = slot.load().as_deref()
-            && found.framing == framing
-            && found.kind == kind
-            && std::ptr::eq(found.object.as_ptr(), Arc::as_ptr(object))
-            && Arc::ptr_eq(&found.version, version)
-            && let Some(bytes) = found.text.bytes()
-        {
-            return bytes;
-        }
-        let (text, bytes) = Text::of(encode());
-        let (version, object) = (Arc::clone(version), Arc::downgrade(object));
-        slot.store(Some(Arc::new(Encoded { framing, kind, version, object, text })));
-        bytes
-    }
-}
-
-impl Text {
-    fn of(bytes: Bytes) -> (Self, Bytes) {
-        if bytes.len() <= CACHED_BYTES_MAX {
-            return (Self::Small(bytes.clone()), bytes);
-        }
-        let shared = Arc::new(Vec::from(bytes));
-        (Self::Large(Arc::downgrade(&shared)), Bytes::from_owner(Shared(shared)))
-    }
-
-    fn bytes(&self) -> Option<Bytes> {
-        match self {
-            Self::Small(bytes) => Some(bytes.clone()),
-            Self::Large(shared) => shared.upgrade().map(Shared).map(Bytes::from_owner),
-        }
-    }
-}

@@ -12,6 +12,7 @@ use apollo_compiler::Name;
 use apollo_compiler::ast::Value as Literal;
 use apollo_compiler::response::{JsonMap, JsonValue};
 use bytes::Bytes;
+use pintle_http::{Audience as Alike, EventCache};
 use pintle_model::{Object, Revision};
 use serde_json::Value;
 
@@ -22,12 +23,6 @@ use crate::plan::{Plan, Selection, Shape, ShapeOf};
 use crate::prepare::Prepared;
 use crate::project::{Path, Writer};
 use crate::schema::{KindTypes, Published};
-
-/// So many of the newest results are kept.
-const KEPT_MAX: usize = 1_024;
-/// Longer ones are kept only for as long as somebody is being sent them, so that all of them take
-/// at most so much times [`KEPT_MAX`].
-const KEPT_BYTES_MAX: usize = 32 * 1024;
 
 /// What an event does to what its reader knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +47,8 @@ impl EventKind {
 /// Subscriptions that tell events alike.
 #[derive(Debug)]
 pub(crate) struct Audience {
-    /// Never given out again.
-    id: u64,
+    /// By a number that is never given out again.
+    told: Alike<u64>,
     published: Arc<Published>,
     prepared: Prepared,
     /// The variables that results depend on.
@@ -66,7 +61,7 @@ pub(crate) struct Audience {
 pub(crate) struct Encodings {
     audiences: Mutex<Audiences>,
     next: AtomicU64,
-    slots: Vec<Mutex<Option<Encoded>>>,
+    results: EventCache<u64>,
     numbers: Arc<Numbers>,
 }
 
@@ -91,39 +86,12 @@ impl Audiences {
     }
 }
 
-#[derive(Debug)]
-struct Encoded {
-    audience: u64,
-    event: EventKind,
-    /// Compared by address. An object that is gone has no address that another could take while
-    /// this is held.
-    object: Weak<Object>,
-    result: Kept,
-}
-
-#[derive(Debug)]
-enum Kept {
-    /// Nothing that is asked for changed.
-    Nothing,
-    Small(Bytes),
-    Large(Weak<Vec<u8>>),
-}
-
-/// Bytes that know when nobody sends them any more.
-struct Shared(Arc<Vec<u8>>);
-
-impl AsRef<[u8]> for Shared {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 impl Encodings {
     pub(crate) fn new(numbers: Arc<Numbers>) -> Self {
         Self {
             audiences: Mutex::default(),
             next: AtomicU64::new(0),
-            slots: std::iter::repeat_with(Mutex::default).take(KEPT_MAX).collect(),
+            results: EventCache::default(),
             numbers,
         }
     }
@@ -152,9 +120,9 @@ impl Encodings {
         if let Some(known) = alike.iter().filter_map(Weak::upgrade).find(is_same) {
             return known;
         }
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let told = Alike::new(self.next.fetch_add(1, Ordering::Relaxed));
         let published = Arc::clone(published);
-        let made = Arc::new(Audience { id, published, prepared, variables, only_when_changed });
+        let made = Arc::new(Audience { told, published, prepared, variables, only_when_changed });
         alike.push(Arc::downgrade(&made));
         made
     }
@@ -172,32 +140,9 @@ impl Encodings {
         if event == EventKind::Existing {
             return self.make(audience, kind, event, object, before);
         }
-        let place = object.revision.0.wrapping_add(audience.id.wrapping_mul(61));
-        let index = usize::try_from(place % KEPT_MAX as u64).unwrap_or_default();
-        let Some(slot) = self.slots.get(index) else {
-            return self.make(audience, kind, event, object, before);
-        };
-        // Held while the result is made: whoever else wants it waits for it.
-        let mut slot = locked(slot);
-        if let Some(found) = &*slot
-            && found.audience == audience.id
-            && found.event == event
-            && std::ptr::eq(found.object.as_ptr(), Arc::as_ptr(object))
-        {
-            match &found.result {
-                Kept::Nothing => return None,
-                Kept::Small(bytes) => return Some(bytes.clone()),
-                Kept::Large(shared) => {
-                    if let Some(shared) = shared.upgrade() {
-                        return Some(Bytes::from_owner(Shared(shared)));
-                    }
-                }
-            }
-        }
-        let (result, bytes) = Kept::of(self.make(audience, kind, event, object, before));
-        let object = Arc::downgrade(object);
-        *slot = Some(Encoded { audience: audience.id, event, object, result });
-        bytes
+        self.results.get_or_nothing(&audience.told, event.name(), object, || {
+            self.make(audience, kind, event, object, before)
+        })
     }
 
     fn make(
@@ -220,17 +165,6 @@ impl Encodings {
 
     pub(crate) const fn numbers(&self) -> &Arc<Numbers> {
         &self.numbers
-    }
-}
-
-impl Kept {
-    fn of(result: Option<Bytes>) -> (Self, Option<Bytes>) {
-        let Some(bytes) = result else { return (Self::Nothing, None) };
-        if bytes.len() <= KEPT_BYTES_MAX {
-            return (Self::Small(bytes.clone()), Some(bytes));
-        }
-        let shared = Arc::new(Vec::from(bytes));
-        (Self::Large(Arc::downgrade(&shared)), Some(Bytes::from_owner(Shared(shared))))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Deleting.
 
+use std::sync::Arc;
+
 use pintle_rules::{
     DeleteOptions, Edit, FOREGROUND_FINALIZER, ORPHAN_FINALIZER, Propagation, cleanup_finalizer,
 };
@@ -97,7 +99,7 @@ fn finalize(list: Value) -> Edit {
 fn finalizers_in_the_body_are_written_by_themselves() {
     let mut world = World::of_core("namespaces", "shop");
     let held = json!({"spec": {"finalizers": ["example.io/hold"]}});
-    world.wrote(&main(create(held.clone())));
+    world.wrote(&main(create(held)));
     let listed = |world: &World| world.object().body.to_value();
     let both = json!({"spec": {"finalizers": ["example.io/hold", "kubernetes"]}});
     assert_eq!(listed(&world), both, "a new one has that of the server, too");
@@ -108,11 +110,11 @@ fn finalizers_in_the_body_are_written_by_themselves() {
         (merge(json!({"spec": {"finalizers": []}})), format!("unchanged {ignored}")),
         (merge(json!({"spec": null})), "unchanged".to_owned()),
         (replace(json!({"spec": {}})), "unchanged".to_owned()),
-        (replace(both.clone()), "unchanged".to_owned()),
+        (replace(both), "unchanged".to_owned()),
     ] {
         assert_eq!(said(&world.decide(&main(edit.clone()))), expected, "{edit:?}");
     }
-    let metadata = world.object().metadata.clone();
+    let metadata = Arc::clone(&world.object().metadata);
     world.wrote(&main(finalize(json!(["kubernetes", "example.io/other"]))));
     let expected = json!({"spec": {"finalizers": ["kubernetes", "example.io/other"]}});
     assert_eq!(listed(&world), expected);
