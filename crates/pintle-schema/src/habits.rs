@@ -41,16 +41,16 @@ pub struct Freezing {
     pub fields: &'static [&'static str],
 }
 
-/// A second list of finalizers, in the body. It is written through an endpoint of its own, and keeps
-/// a deleted object as the list in metadata does.
+/// A second list of finalizers, in the body. It is written through an endpoint of its own, and
+/// keeps a deleted object as the list in metadata does.
 #[derive(Debug, Clone, Copy)]
 pub struct Finalizers {
     /// The part of the body that the list is in.
     pub part: &'static str,
     /// The field of that part.
     pub list: &'static str,
-    /// The server's own: every new object has it. What it stands for the server knows by itself, and
-    /// so it keeps nothing.
+    /// The server's own: every new object has it. What it stands for the server knows by itself,
+    /// and so it keeps nothing.
     pub own: &'static str,
 }
 

@@ -23,8 +23,8 @@ pub(super) async fn look_after(hands: &Hands, key: &ObjectKey) -> Result<(), Ref
             empty &= hands.delete_all(&served.resource(), Some(&key.name.name)).await?;
         }
     }
-    // Whoever else keeps it sees that the server is done with it. Where somebody wrote meanwhile, the
-    // log brings the task back.
+    // Whoever else keeps it sees that the server is done with it. Where somebody wrote meanwhile,
+    // the log brings the task back.
     if empty && hands.leave_to_others(&namespace).await? {
         hands.remove_finalizer(&namespace, finalizer).await?;
     }

@@ -133,8 +133,7 @@ impl Hands {
             return Ok(true);
         };
         let stored = object.body.to_map();
-        let rest = finalizers.of_others(&stored);
-        let rest = json!(rest);
+        let rest = json!(finalizers.of_others(&stored));
         if rest == json!([]) || finalizers.of(&stored) == Some(&rest) {
             return Ok(true);
         }
