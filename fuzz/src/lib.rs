@@ -195,6 +195,8 @@ impl Device {
             created_revision: Revision(1),
             body_revision: Revision(1),
             status_revision: Revision(2),
+            body_version: None,
+            status_version: None,
         };
         Self { definition, stamp, object: Arc::new(object) }
     }

@@ -102,7 +102,8 @@ async fn commit(
     expect: Option<Revision>,
     put: Put,
 ) -> Result<Revision> {
-    let change = Change { key: key.clone(), expect, put, at: NOW, manner: Manner::Replaced };
+    let manner = Manner::Replaced;
+    let change = Change { key: key.clone(), expect, put, at: NOW, manner, version: None };
     match store.commit(vec![change]).await.map_err(|error| failed(&error))? {
         Committed::At(versions) => {
             Ok(versions.first().expect("there is one version for each change").revision)

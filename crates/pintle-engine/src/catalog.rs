@@ -8,6 +8,8 @@ use std::sync::Arc;
 use pintle_model::{GroupResource, Revision};
 use pintle_schema::{Definition, Version, View, core_definitions, core_views};
 
+use crate::conversion::Steps;
+
 /// One kind that is served.
 #[derive(Debug, Clone)]
 pub struct Served {
@@ -20,6 +22,10 @@ pub struct Served {
     pub declared: Revision,
     /// Whether it is being deleted: what exists can be read and removed, nothing new be made.
     pub terminating: bool,
+    /// The version that values are in of which it was not noted.
+    pub(crate) first_stored: Arc<str>,
+    /// How its versions are converted; nothing where they are not.
+    pub(crate) steps: Option<Arc<Steps>>,
     /// Its key, made once: every request needs it.
     resource: GroupResource,
 }
@@ -32,7 +38,15 @@ impl Served {
         terminating: bool,
     ) -> Self {
         let resource = definition.kind.resource();
-        Self { definition, since, declared, terminating, resource }
+        let first_stored = Arc::clone(&definition.storage_version().name);
+        let steps = None;
+        Self { definition, since, declared, terminating, first_stored, steps, resource }
+    }
+
+    /// The same kind with its conversions, and with what its values were stored in at first.
+    pub(crate) fn converting(self, steps: Option<Arc<Steps>>, first_stored: Option<&str>) -> Self {
+        let first_stored = first_stored.map_or(self.first_stored, Arc::from);
+        Self { first_stored, steps, ..self }
     }
 
     /// The version that doors without versions in their paths speak: the stored one if it is

@@ -17,8 +17,8 @@ use crate::lens::Lens;
 use crate::lifecycle::{self, Follower};
 use crate::turns::Turns;
 use crate::{
-    Catalog, Clock, Entropy, Hook, Limits, Measures, Refusal, Report, RuleSource, Selection,
-    Written, ask_for,
+    Catalog, Clock, Conversions, Entropy, Hook, Limits, Measures, Refusal, Report, RuleSource,
+    Selection, Written, ask_for,
 };
 
 /// What an engine is made from.
@@ -30,6 +30,8 @@ pub struct Setup {
     pub rules: RuleSource,
     /// What is asked after the rules.
     pub hook: Option<Arc<dyn Hook>>,
+    /// How the versions of kinds are converted.
+    pub conversions: Conversions,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes ids.
@@ -52,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) access: Access,
     pub(crate) hook: Option<Arc<dyn Hook>>,
+    pub(crate) conversions: Conversions,
     pub(crate) limits: Limits,
     catalog: ArcSwap<Catalog>,
     /// Counts the changes of the catalogue.
@@ -76,6 +79,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             access: Access::new(setup.rules),
             hook: setup.hook,
+            conversions: setup.conversions,
             limits: setup.limits,
             catalog: ArcSwap::from_pointee(Catalog::core()),
             catalog_changes: watch::Sender::new(0),
@@ -193,10 +197,13 @@ impl Engine {
     }
 
     /// Whether a caller may read this object: by the rules, and by the hook.
-    pub fn shows(&self, user: &User, object: &Object) -> bool {
+    pub fn shows(&self, user: &User, object: &Arc<Object>) -> bool {
         let ask = ask_for(Verb::Get, &object.key, None);
-        let hook = self.shared.hook.as_deref();
-        self.rules().allows(user, &ask) && hook.is_none_or(|it| it.can_get(user, object).is_ok())
+        // A version of it may lack what the hook goes by, so that is asked about what is stored.
+        let stored = self.shared.store.peek(&object.key).filter(|it| it.uid() == object.uid());
+        let stored = stored.as_ref().unwrap_or(object);
+        self.rules().allows(user, &ask)
+            && self.shared.hook_lets(stored, |hook, seen| hook.can_get(user, seen))
     }
 
     /// Whether there is an object of this name that a caller may read. What it says is of the

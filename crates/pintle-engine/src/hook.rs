@@ -1,11 +1,14 @@
 //! A program's own say about who may do what, asked after the rules.
 
 use std::fmt;
+use std::sync::Arc;
 
 use pintle_authz::{Ask, Forbidden, Granted, User};
 use pintle_model::Object;
 use pintle_rules::{Edit, Lane};
 
+use crate::engine::Shared;
+use crate::lens::Lens;
 use crate::{Engine, Refusal, Write};
 
 /// Why a program does not allow what the rules do. Whoever asked is told with code 403.
@@ -27,6 +30,10 @@ impl Denied {
 /// exist, and before anything is said of the object. An answer is of the moment, and given in the
 /// path of every request, so that it must not block. What the server does by itself (establishing
 /// kinds, emptying namespaces, collecting what lost its owner) is not asked for.
+///
+/// Objects are always shown to it in the version that doors speak by default
+/// ([`Served::default_version`](crate::Served::default_version)), so that nobody gets around it by
+/// asking in another one. The document of a request is in the version of the request.
 ///
 /// Whatever [`can_get`](Self::can_get) denies is in no list and in no watch either, and is shown
 /// without its body in the answer to a write. An object that comes to be denied while it is watched
@@ -107,7 +114,7 @@ pub(crate) fn ask_about_write(
 }
 
 impl Engine {
-    /// Whether the hook lets what was granted happen to this object.
+    /// Whether the hook lets what was granted happen to an object.
     pub(crate) fn ask_hook<A>(
         &self,
         granted: &Granted<A>,
@@ -119,7 +126,30 @@ impl Engine {
     }
 }
 
+impl Shared {
+    /// Whether the hook lets somebody see a stored object; it does where there is none.
+    pub(crate) fn hook_lets(
+        &self,
+        stored: &Arc<Object>,
+        question: impl FnOnce(&dyn Hook, &Object) -> Result<(), Denied>,
+    ) -> bool {
+        let Some(hook) = self.hook.as_deref() else { return true };
+        self.for_hook(stored).is_ok_and(|seen| question(hook, &seen).is_ok())
+    }
+
+    /// A stored object as the hook sees it, whatever version it was asked for in. What the hook
+    /// cannot be shown, it cannot allow.
+    pub(crate) fn for_hook(&self, stored: &Arc<Object>) -> Result<Arc<Object>, Denied> {
+        let catalog = self.catalog();
+        let Some(served) = catalog.get(&stored.key.resource) else { return Ok(Arc::clone(stored)) };
+        Lens::new(served, served.default_version()).show(stored).map_err(|refusal| {
+            tracing::warn!(?refusal, "denied: the hook cannot be shown an object");
+            Denied::because("the program that decides about it cannot be shown this object")
+        })
+    }
+}
+
 /// The refusal of what the rules would allow.
-pub(crate) fn overruled(user: &std::sync::Arc<User>, ask: &Ask, denied: &Denied) -> Refusal {
+pub(crate) fn overruled(user: &Arc<User>, ask: &Ask, denied: &Denied) -> Refusal {
     Forbidden::new(user, ask.clone()).because(denied.to_string()).into()
 }

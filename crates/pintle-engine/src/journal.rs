@@ -185,10 +185,8 @@ impl Journal {
 
     /// Whether the program lets a caller see the object.
     fn hook_lets(&self, entry: &Entry) -> bool {
-        let (Some(hook), Some(rights)) = (self.shared.hook.as_deref(), &self.rights) else {
-            return true;
-        };
-        hook.can_watch(rights.user(), &entry.object()).is_ok()
+        let Some(rights) = &self.rights else { return true };
+        self.shared.hook_lets(entry.stored(), |hook, seen| hook.can_watch(rights.user(), seen))
     }
 
     /// Waits for a change of the log, of rights, or for the end.
@@ -219,9 +217,17 @@ impl Entry {
     }
 
     /// The object after it, as its kind is now; of one that was removed the last state, with the
-    /// revision of the removal.
+    /// revision of the removal. A half that cannot be converted is left out: a journal leaves no
+    /// write out.
     pub fn object(&self) -> Arc<Object> {
-        Lens::new(&self.served, self.served.default_version()).show(&self.event.object)
+        let lens = Lens::new(&self.served, self.served.default_version());
+        let mut warnings = Vec::new();
+        let shown = lens.show_written(&self.event.object, &mut warnings);
+        if !warnings.is_empty() {
+            let key = &self.event.object.key;
+            tracing::warn!(%key, revision = self.event.revision.0, ?warnings, "an event lacks a half");
+        }
+        shown
     }
 
     /// The object after it, as it was stored: for what is not a matter of its schema.

@@ -7,6 +7,7 @@
 mod access;
 mod catalog;
 mod clock;
+mod conversion;
 mod engine;
 mod guard;
 mod hook;
@@ -26,6 +27,7 @@ mod write_all;
 pub use access::{AccessMode, RuleSource};
 pub use catalog::{Catalog, Served};
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
+pub use conversion::{Conversions, Convert, Half, Unconverted};
 pub use engine::{Engine, Setup};
 pub use hook::{Denied, Hook};
 pub use journal::{Action, Entries, Entry, Journal, Reader, Reading};

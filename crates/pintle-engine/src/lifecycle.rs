@@ -23,6 +23,7 @@ use pintle_model::{GroupResource, ObjectKey};
 use crate::engine::Shared;
 
 pub use definitions::Report;
+pub(crate) use definitions::first_stored;
 pub(crate) use follower::{Follower, Work};
 pub(crate) use garbage::OwnerPlace;
 pub(crate) use todo::Task;

@@ -18,6 +18,8 @@ use crate::{Engine, Refusal, Served, ask_for};
 pub struct Get {
     /// Which one.
     pub key: ObjectKey,
+    /// The version of its kind that the request speaks.
+    pub version: Arc<Version>,
     /// The part that is asked for, when rights on that part alone should do.
     pub subresource: Option<Subresource>,
 }
@@ -77,6 +79,21 @@ impl Selection {
         self.reaches(object)
             && self.labels.matches(&object.metadata.labels)
             && (self.fields.is_everything() || self.fields_match(object))
+    }
+
+    /// Whether a stored object can be one of those that are selected, by all that is the same in
+    /// every version. Of others nothing is said, not even that they cannot be converted.
+    pub(crate) fn may_match(&self, stored: &Object) -> bool {
+        self.reaches(stored)
+            && self.labels.matches(&stored.metadata.labels)
+            && self.fields.terms.iter().all(|term| {
+                let text = match &*term.path {
+                    "metadata.name" => &stored.key.name.name,
+                    "metadata.namespace" => &stored.key.name.namespace,
+                    _ => return true,
+                };
+                (**text == *term.value) == term.equal
+            })
     }
 
     fn fields_match(&self, object: &Object) -> bool {
@@ -153,15 +170,20 @@ pub struct Listed {
 impl Engine {
     /// One object, as fresh as the store has it.
     pub async fn get(&self, granted: &Granted<Get>) -> Result<Arc<Object>, Refusal> {
-        let key = &granted.get().key;
+        let Get { key, version, .. } = granted.get();
         let found = self.store().get(key).await?;
         let found = found.ok_or(Refusal::Rules(pintle_rules::Refusal::NotFound))?;
+        // First, so that nothing is said of an object that the caller is not to know of.
+        let for_hook = || self.shared().for_hook(&found);
+        self.ask_hook(granted, |hook, user| hook.can_get(user, &*for_hook()?))?;
         let catalog = self.catalog();
         let shown = match catalog.get(&key.resource) {
-            Some(served) => Lens::new(served, served.default_version()).show(&found),
-            None => found,
+            Some(served) => {
+                let version = served.definition.version(&version.name);
+                Lens::new(served, version.unwrap_or(served.default_version())).show(&found)?
+            }
+            None => Arc::clone(&found),
         };
-        self.ask_hook(granted, |hook, user| hook.can_get(user, &shown))?;
         Ok(shown)
     }
 
@@ -181,8 +203,9 @@ impl Engine {
 
     async fn list_for(&self, user: &User, lists: &[&List]) -> Result<Listed, Refusal> {
         let first = lists.first().ok_or(Refusal::Internal("a list of nothing".into()))?;
-        let hook = self.shared().hook.as_deref();
-        let is_shown = |object: &Object| hook.is_none_or(|it| it.can_list(user, object).is_ok());
+        let shared = self.shared();
+        let is_shown =
+            |it: &Arc<Object>| shared.hook_lets(it, |hook, seen| hook.can_list(user, seen));
         let mut selections: Vec<_> = lists.iter().map(|list| &list.selection).collect();
         check_selections(&selections)?;
         // Where a page ends says nothing of namespaces that come later.
@@ -198,8 +221,12 @@ impl Engine {
                 at = Some(page.revision);
                 listed.revision = page.revision;
                 after = page.objects.last().map(|object| object.key.name.clone());
-                let shown = page.objects.iter().map(|object| lens.show(object));
-                for object in shown.filter(|it| selection.matches(it) && is_shown(it)) {
+                let stored = page.objects.iter();
+                for stored in stored.filter(|it| selection.may_match(it) && is_shown(it)) {
+                    let object = lens.show(stored)?;
+                    if !selection.matches(&object) {
+                        continue;
+                    }
                     if listed.objects.len() == limit {
                         listed.next = listed.objects.last().map(|last| last.key.name.clone());
                         return Ok(listed);

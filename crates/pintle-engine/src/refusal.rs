@@ -49,6 +49,8 @@ pub enum Refusal {
         /// How large it may be.
         bytes_max: usize,
     },
+    /// An object is stored in a version that cannot be converted to the one that was asked for.
+    Unconverted(Box<crate::Unconverted>),
     /// Other writers of the object were faster until the deadline.
     Contended,
     /// So many watches are open that no more are accepted.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::engine::Shared;
 use crate::hub::Seat;
 use crate::lens::Lens;
-use crate::{Engine, Hook, Refusal, Selection};
+use crate::{Engine, Refusal, Selection};
 
 /// Where a watch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,9 +212,11 @@ impl Watcher {
         };
         let page = self.shared.store.list(query).await?;
         let sight = self.sight(std::slice::from_ref(selection));
-        let shown = page.objects.iter().map(|object| sight.show(object));
-        let found = shown.filter(|object| sight.matches(object));
-        let mut events: Vec<_> = found.map(WatchEvent::Existing).collect();
+        let mut events = Vec::new();
+        for object in &page.objects {
+            let shown = sight.seen(object)?;
+            events.extend(shown.map(WatchEvent::Existing));
+        }
         let ended = page.objects.last().map(|object| object.key.name.clone());
         if self.page_done(page.more, ended, page.revision) {
             events.push(WatchEvent::Bookmark { revision: page.revision, ends_state: true });
@@ -247,7 +249,7 @@ impl Watcher {
                 lenses.push((resource, self.shared.lens(selection)));
             }
         }
-        Sight { lenses, selections, user: &self.user, hook: self.shared.hook.as_deref() }
+        Sight { lenses, selections, user: &self.user, shared: &self.shared }
     }
 
     async fn next_changes(&mut self, after: Revision) -> Result<Vec<WatchEvent>, Refusal> {
@@ -262,7 +264,7 @@ impl Watcher {
         self.phase = Phase::Log(tail.up_to);
         self.seat.told(tail.up_to);
         let sight = self.sight(&self.selections);
-        Ok(tail.events.iter().filter_map(|event| sight.of(event)).collect())
+        tail.events.iter().filter_map(|event| sight.of(event).transpose()).collect()
     }
 }
 
@@ -278,44 +280,56 @@ struct Sight<'a> {
     lenses: Vec<(GroupResource, Lens)>,
     selections: &'a [Selection],
     user: &'a User,
-    hook: Option<&'a dyn Hook>,
+    shared: &'a Shared,
 }
 
 impl Sight<'_> {
-    fn of(&self, event: &Event) -> Option<WatchEvent> {
+    fn of(&self, event: &Event) -> Result<Option<WatchEvent>, Refusal> {
         if !self.selections.iter().any(|selection| selection.reaches(&event.object)) {
-            return None;
+            return Ok(None);
         }
-        let object = self.show(&event.object);
-        let before = event.before.as_ref().map(|before| self.show(before));
-        // Where history no longer has the version before, it is taken to be like the one after:
-        // then a change never looks like an arrival, and a leave is told even to those who had not
-        // seen it.
-        let was_seen = before.as_ref().map_or(!event.is_creation(), |before| self.matches(before));
-        let is_seen = self.matches(&object);
-        match (was_seen, is_seen) {
-            (false, false) => None,
-            (_, true) if event.removed => was_seen.then_some(WatchEvent::Deleted(object)),
-            (false, true) => Some(WatchEvent::Added(object)),
-            (true, true) => Some(WatchEvent::Modified { object, before }),
+        let is_seen = self.seen(&event.object)?;
+        // Where history no longer has the version before, or that cannot be converted, it is taken
+        // to be like the one after: then a change never looks like an arrival, and a leave is told
+        // even to those who had not seen it.
+        let before = event.before.as_ref().and_then(|before| self.seen(before).ok());
+        let was_seen = before.as_ref().map_or(!event.is_creation(), Option::is_some);
+        let before = before.flatten();
+        Ok(match (was_seen, is_seen) {
+            (false, None) => None,
+            (_, Some(object)) if event.removed => was_seen.then_some(WatchEvent::Deleted(object)),
+            (false, Some(object)) => Some(WatchEvent::Added(object)),
+            (true, Some(object)) => Some(WatchEvent::Modified { object, before }),
             // What was removed unseen leaves nothing behind.
-            (true, false) if event.removed => None,
-            (true, false) => {
-                let shown = before.unwrap_or(object);
+            (true, None) if event.removed => None,
+            (true, None) => {
+                let shown = match before {
+                    Some(before) => before,
+                    None => self.show(&event.object)?,
+                };
                 let last = Object { revision: event.revision, ..Object::clone(&shown) };
                 Some(WatchEvent::Deleted(Arc::new(last)))
             }
-        }
+        })
     }
 
-    fn show(&self, object: &Arc<Object>) -> Arc<Object> {
+    /// A stored object as it is shown, if it is one of those that are watched. Whether it may be
+    /// seen is found out first: of others nothing is said, not even that they cannot be converted.
+    fn seen(&self, stored: &Arc<Object>) -> Result<Option<Arc<Object>>, Refusal> {
+        let may_match = self.selections.iter().any(|selection| selection.may_match(stored));
+        let hook_lets =
+            || self.shared.hook_lets(stored, |hook, seen| hook.can_watch(self.user, seen));
+        if !may_match || !hook_lets() {
+            return Ok(None);
+        }
+        let shown = self.show(stored)?;
+        let matches = self.selections.iter().any(|selection| selection.matches(&shown));
+        Ok(matches.then_some(shown))
+    }
+
+    fn show(&self, object: &Arc<Object>) -> Result<Arc<Object>, Refusal> {
         let mut lenses = self.lenses.iter();
         let lens = lenses.find(|(resource, _)| *resource == object.key.resource);
-        lens.map_or_else(|| Arc::clone(object), |(_, lens)| lens.show(object))
-    }
-
-    fn matches(&self, object: &Object) -> bool {
-        self.selections.iter().any(|selection| selection.matches(object))
-            && self.hook.is_none_or(|hook| hook.can_watch(self.user, object).is_ok())
+        lens.map_or_else(|| Ok(Arc::clone(object)), |(_, lens)| lens.show(object))
     }
 }

@@ -105,7 +105,15 @@ enum Step {
 pub(crate) struct Place {
     served: Arc<Served>,
     version: Arc<Version>,
-    pub(crate) lens: Lens,
+    lens: Lens,
+}
+
+impl Place {
+    /// What came of a write, in the version of its request.
+    pub(crate) fn shown(&self, mut written: Written) -> Written {
+        written.object = self.lens.show_written(&written.object, &mut written.warnings);
+        written
+    }
 }
 
 /// So many generated names are tried before a create gives up; as upstream.
@@ -162,10 +170,9 @@ impl Engine {
                 .await
                 .map_err(|_| Refusal::Contended)??;
             let place = self.place(write)?;
-            let seen = current.as_ref().map(|object| place.lens.show(object));
             let said =
-                if asks_hook { self.ask_hook_about(granted, seen.as_deref()) } else { Ok(()) };
-            let decided = said.and_then(|()| self.decide(granted, &place, seen.as_ref()));
+                if asks_hook { self.ask_hook_about(granted, current.as_ref()) } else { Ok(()) };
+            let decided = said.and_then(|()| self.decide(granted, &place, current.as_ref()));
             let commits = !write.dry_run
                 && matches!(&decided, Ok(Decision { verdict: Verdict::Change(_), .. }));
             if !commits && !confirmed {
@@ -176,10 +183,10 @@ impl Engine {
                     continue;
                 }
             }
-            let step = self.carry_out(deadline, write, seen.as_ref(), decided?).await?;
+            let step = self.carry_out(deadline, write, current.as_ref(), decided?).await?;
             let theirs = match step {
                 Step::Done(written) => {
-                    return Ok(Written { object: place.lens.show(&written.object), ..written });
+                    return Ok(place.shown(written));
                 }
                 Step::Again(theirs) => theirs,
             };
@@ -230,18 +237,24 @@ impl Engine {
     pub(crate) fn ask_hook_about(
         &self,
         granted: &Granted<Write>,
-        current: Option<&Object>,
+        current: Option<&Arc<Object>>,
     ) -> Result<(), Refusal> {
-        self.ask_hook(granted, |hook, user| ask_about_write(hook, user, granted.get(), current))
+        self.ask_hook(granted, |hook, user| {
+            let seen = current.map(|object| self.shared().for_hook(object)).transpose()?;
+            ask_about_write(hook, user, granted.get(), seen.as_deref())
+        })
     }
 
+    /// Decides a write on the object as it is stored, and says what is stored then.
     pub(crate) fn decide(
         &self,
         granted: &Granted<Write>,
         place: &Place,
-        current: Option<&Arc<Object>>,
+        stored: Option<&Arc<Object>>,
     ) -> Result<Decision, Refusal> {
         let write = granted.get();
+        let seen = stored.map(|object| place.lens.show_to(&write.intent, object)).transpose()?;
+        let current = seen.as_ref();
         let stamp = self.stamp(&place.served, write);
         let situation = Situation {
             definition: &place.served.definition,
@@ -252,7 +265,7 @@ impl Engine {
         };
         let decision = decide(situation, &write.intent)?;
         self.check_gain(write, granted.user(), current, &decision)?;
-        Ok(decision)
+        place.lens.to_store(decision, stored)
     }
 
     async fn carry_out(

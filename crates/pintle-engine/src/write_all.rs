@@ -39,10 +39,10 @@ struct Seen {
     confirmed: bool,
 }
 
-/// One write, decided.
-enum Decided {
-    Change { change: Change, written: Written },
-    Unchanged(Written),
+/// One write, decided: what it comes to, and what there is to commit for it.
+struct Decided {
+    written: Written,
+    change: Option<Change>,
 }
 
 impl Engine {
@@ -85,7 +85,7 @@ impl Engine {
                 decided.push(one.map_err(|refusal| NoneWritten::of(index, refusal))?);
             }
             match self.commit_all(deadline, decided).await? {
-                Ok(written) => return self.all_shown(granted, written),
+                Ok(written) => return Ok(self.all_shown(granted, written)),
                 Err((index, theirs)) => {
                     if let Some(seen) = seen.get_mut(index) {
                         *seen = Seen { current: theirs, confirmed: true };
@@ -107,7 +107,7 @@ impl Engine {
         let write = granted.get();
         loop {
             let decided = self.decide_one(granted, seen.current.as_ref());
-            let commits = !write.dry_run && matches!(decided, Ok(Decided::Change { .. }));
+            let commits = !write.dry_run && matches!(&decided, Ok(Decided { change: Some(_), .. }));
             if commits || seen.confirmed {
                 return decided;
             }
@@ -127,25 +127,21 @@ impl Engine {
     ) -> Result<Decided, Refusal> {
         let write = granted.get();
         let place = self.place(write)?;
-        let current = current.map(|object| place.lens.show(object));
-        self.ask_hook_about(granted, current.as_deref())?;
-        let Decision { verdict, warnings } = self.decide(granted, &place, current.as_ref())?;
+        self.ask_hook_about(granted, current)?;
+        let Decision { verdict, warnings } = self.decide(granted, &place, current)?;
         match verdict {
             Verdict::Unchanged(object) => {
                 let (changed, removed, waited) = (false, false, None);
-                Ok(Decided::Unchanged(Written { object, changed, removed, warnings, waited }))
+                let written = Written { object, changed, removed, warnings, waited };
+                Ok(Decided { written, change: None })
             }
             Verdict::Change(change) => {
-                self.check_size(current.as_ref(), &change)?;
-                let object = tried(current.as_ref(), &change)?;
+                self.check_size(current, &change)?;
+                let object = tried(current, &change)?;
                 let removed = matches!(change.put, Put::Delete);
                 // What it would be; what it became is known after the commit.
                 let written = Written { object, changed: true, removed, warnings, waited: None };
-                let change = if write.dry_run { None } else { Some(change) };
-                Ok(match change {
-                    Some(change) => Decided::Change { change, written },
-                    None => Decided::Unchanged(written),
-                })
+                Ok(Decided { written, change: Some(change).filter(|_| !write.dry_run) })
             }
         }
     }
@@ -159,13 +155,10 @@ impl Engine {
         let (mut changes, mut places) = (Vec::new(), Vec::new());
         let mut written = Vec::with_capacity(decided.len());
         for (index, one) in decided.into_iter().enumerate() {
-            match one {
-                Decided::Unchanged(it) => written.push(it),
-                Decided::Change { change, written: it } => {
-                    changes.push(change);
-                    places.push(index);
-                    written.push(it);
-                }
+            written.push(one.written);
+            if let Some(change) = one.change {
+                changes.push(change);
+                places.push(index);
             }
         }
         if changes.is_empty() {
@@ -188,14 +181,11 @@ impl Engine {
         }
     }
 
-    fn all_shown(
-        &self,
-        granted: &[Granted<Write>],
-        written: Vec<Written>,
-    ) -> Result<Vec<Written>, NoneWritten> {
-        let shown = granted.iter().zip(written).enumerate().map(|(index, (it, written))| {
-            let place = self.place(it.get()).map_err(|refusal| NoneWritten::of(index, refusal))?;
-            Ok(Written { object: place.lens.show(&written.object), ..written })
+    /// It is written, whatever becomes of the kind meanwhile.
+    fn all_shown(&self, granted: &[Granted<Write>], written: Vec<Written>) -> Vec<Written> {
+        let shown = granted.iter().zip(written).map(|(it, written)| match self.place(it.get()) {
+            Ok(place) => place.shown(written),
+            Err(_) => written,
         });
         shown.collect()
     }

@@ -111,7 +111,7 @@ fn condition_changes(entry: &Entry) -> Vec<ConditionChange> {
     if entry.flips().is_empty() {
         return Vec::new();
     }
-    let status = entry.stored().status.as_ref().map(Json::to_value).unwrap_or_default();
+    let status = entry.object().status.as_ref().map(Json::to_value).unwrap_or_default();
     let now = |kind: &str| {
         let list = status.get("conditions").and_then(Value::as_array)?;
         list.iter().filter_map(Condition::of).find(|condition| condition.kind() == Some(kind))

@@ -40,6 +40,7 @@ impl World {
             store: Arc::new(MemoryStore::default()),
             rules: RuleSource { mode: AccessMode::Open, policies: Vec::new() },
             hook: None,
+            conversions: pintle_engine::Conversions::default(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             limits: Limits::default(),

@@ -191,6 +191,8 @@ mod tests {
             created_revision: Revision(1),
             body_revision: Revision(1),
             status_revision: Revision(1),
+            body_version: None,
+            status_version: None,
         })
     }
 

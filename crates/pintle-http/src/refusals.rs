@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::StatusCode;
-use pintle_engine::Refusal;
+use pintle_engine::{Refusal, Unconverted};
 use pintle_model::GroupResource;
 use pintle_rules::{PatchError, Refusal as RulesRefusal};
 
@@ -95,6 +95,7 @@ pub fn answer(refusal: &Refusal, subject: &Subject) -> Answer {
             format!("{subject} would have {bytes} bytes; {bytes_max} are allowed"),
         ),
         Refusal::Expired { .. } | Refusal::FromTheFuture { .. } => revision_answer(refusal),
+        Refusal::Unconverted(lost) => unconverted(lost),
         Refusal::Contended
         | Refusal::TooManyWatches
         | Refusal::Overloaded
@@ -104,6 +105,20 @@ pub fn answer(refusal: &Refusal, subject: &Subject) -> Answer {
         | Refusal::ShuttingDown
         | Refusal::Internal(_) => server_answer(refusal, subject),
     }
+}
+
+/// What the conversion said may speak of values that the caller may not see, so it is for the log.
+fn unconverted(lost: &Unconverted) -> Answer {
+    let Unconverted { key, half, from, to, why } = lost;
+    let half = half.field();
+    tracing::error!(%key, half, %from, %to, why, "an object cannot be converted");
+    Answer::of(
+        Reason::Internal,
+        format!(
+            "the {half} of {key} is stored in {from} and cannot be converted to {to}; ask for it in \
+             {from}; the server's log says why"
+        ),
+    )
 }
 
 fn revision_answer(refusal: &Refusal) -> Answer {

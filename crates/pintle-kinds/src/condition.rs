@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Deref;
 
 use jiff::{Timestamp, Unit};
+#[cfg(feature = "schemars")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +153,7 @@ const REASON_PATTERN: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
 /// One object has at most so many.
 const CONDITIONS_MAX: usize = 64;
 
+#[cfg(feature = "schemars")]
 impl JsonSchema for Conditions {
     fn schema_name() -> Cow<'static, str> {
         "Conditions".into()

@@ -3,17 +3,24 @@
 //! A kind is any type that serde reads and writes as an object with `metadata`, most simply one
 //! with `#[derive(kube::CustomResource)]`. [`kind!`](crate::kind!) says what it is called;
 //! [`Conditions`] is the type of its `status.conditions`; [`report`] decides what becomes of a
-//! status when somebody else wrote the object meanwhile.
+//! status when somebody else wrote the object meanwhile; [`Conversion`] leads from one version of a
+//! kind to another.
 //!
 //! Nothing here needs a runtime, a clock or the network.
 
 mod condition;
+mod conversion;
 pub mod report;
+#[cfg(feature = "schemars")]
+mod sample;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use condition::{Condition, ConditionStatus, Conditions};
+#[cfg(feature = "schemars")]
+pub use conversion::round_trip;
+pub use conversion::{Conversion, Way, round_trip_of, same_fields};
 pub use jiff::Timestamp;
 
 /// What a kind is called, on the wire and by people.

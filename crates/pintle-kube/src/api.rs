@@ -430,7 +430,7 @@ impl<'a> Call<'a> {
     }
 
     /// How much of an object the caller sees in an answer: the body only with the right to it.
-    pub(crate) fn view(&self, object: &pintle_model::Object) -> View {
+    pub(crate) fn view(&self, object: &Arc<pintle_model::Object>) -> View {
         let body = self.engine().shows(&self.caller.user, object);
         View { body, typed: true, fields: self.face.fields }
     }

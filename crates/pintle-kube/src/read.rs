@@ -25,8 +25,11 @@ use crate::table::Table;
 /// One object, or its status, which shows as much to whoever may read the object.
 pub(crate) async fn get(call: Call<'_>) -> Result<Response<Body>, Failure> {
     let form = Form::asked_for(&call.parts.headers).ok_or(Failure::NotAcceptable)?;
-    let get =
-        Get { key: call.key(), subresource: call.target.part.as_deref().map(Subresource::parse) };
+    let get = Get {
+        key: call.key(),
+        version: Arc::clone(&call.face.version),
+        subresource: call.target.part.as_deref().map(Subresource::parse),
+    };
     let granted = call.grant(get)?;
     let refused = |refusal| call.refused(refusal, call.name(), Deed::Read);
     let wanted = call.query.text("resourceVersion").map(revision).transpose()?;

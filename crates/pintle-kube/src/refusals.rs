@@ -95,6 +95,7 @@ pub(crate) fn status(refusal: &Refusal, about: &About, deed: Deed) -> Status {
         | Refusal::Unavailable(_)
         | Refusal::OutcomeUnknown(_)
         | Refusal::ShuttingDown
+        | Refusal::Unconverted(_)
         | Refusal::Internal(_) => server_status(refusal, about),
     }
 }
@@ -321,12 +322,16 @@ pub(crate) fn unpatchable(why: &str) -> Status {
         .with_cause("UnexpectedServerResponse", why, "")
 }
 
+const fn is_for_the_log(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Internal(_) | Refusal::Unconverted(_))
+}
+
 /// The failure in the words of the table that all doors share, for logs and records.
 pub(crate) fn answer(failure: &Failure, status: &Status) -> Answer {
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let shared = match failure {
         // What is for the log was logged when the status was made.
-        Failure::Refused(refused) if !matches!(refused.refusal, Refusal::Internal(_)) => {
+        Failure::Refused(refused) if !is_for_the_log(&refused.refusal) => {
             pintle_http::answer(&refused.refusal, &subject(&refused.about))
         }
         _ => Answer::of(reason(status.code), status.message.clone()),

@@ -1,5 +1,7 @@
 //! `/scale`: an object as `autoscaling/v1` `Scale`, where its kind says what that is.
 
+use std::sync::Arc;
+
 use http::{Method, Response};
 use pintle_authz::{Subresource, Verb};
 use pintle_engine::{Get, ask_for};
@@ -28,7 +30,9 @@ pub(crate) async fn scale(call: Call<'_>, body: RequestBody) -> Result<Response<
 }
 
 async fn get(call: &Call<'_>, form: Form) -> Result<Response<Body>, Failure> {
-    let granted = call.grant(Get { key: call.key(), subresource: Some(Subresource::Scale) })?;
+    let version = Arc::clone(&call.face.version);
+    let subresource = Some(Subresource::Scale);
+    let granted = call.grant(Get { key: call.key(), version, subresource })?;
     let object = call.engine().get(&granted).await;
     let object = object.map_err(|refusal| call.refused(refusal, call.name(), Deed::Read))?;
     call.recording.note(|exchange| exchange.shown(&object));

@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::{Request, Response};
-use pintle_engine::{AccessMode, Engine, Limits, RuleSource, Setup, SystemClock, SystemEntropy};
+use pintle_engine::{
+    AccessMode, Conversions, Engine, Limits, RuleSource, Setup, SystemClock, SystemEntropy,
+};
 use pintle_http::{Body, Door as _, RequestBody};
 use pintle_kube::{KubeDoor, KubeSettings};
 use pintle_store::MemoryStore;
@@ -45,6 +47,7 @@ async fn door() -> Arc<KubeDoor> {
         store: Arc::new(MemoryStore::default()),
         rules: RuleSource { mode: AccessMode::Open, policies: Vec::new() },
         hook: None,
+        conversions: Conversions::default(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         limits: Limits::default(),

@@ -17,6 +17,8 @@ pub struct Change {
     pub at: Timestamp,
     /// How it was asked for.
     pub manner: Manner,
+    /// The version of the kind that body and status are written in; nothing where nobody said.
+    pub version: Option<Arc<str>>,
 }
 
 /// How a write was asked for. It changes nothing about the object; events tell of it.

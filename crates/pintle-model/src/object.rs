@@ -34,6 +34,11 @@ pub struct Object {
     pub body_revision: Revision,
     /// The revision of the last change to the status. Creation counts.
     pub status_revision: Revision,
+    /// The version of its kind that the body is in; nothing where it was not noted, which databases
+    /// did not before format 5.
+    pub body_version: Option<Arc<str>>,
+    /// The version of its kind that the status is in.
+    pub status_version: Option<Arc<str>>,
 }
 
 impl Object {
@@ -52,6 +57,8 @@ impl Object {
                 created_revision: revision,
                 body_revision: revision,
                 status_revision: revision,
+                body_version: change.version.clone(),
+                status_version: change.version.clone(),
             }),
             (Put::Main { metadata, body, status }, Some(before)) => {
                 let mut next = Self { updated_at: change.at, revision, ..before.clone() };
@@ -59,22 +66,24 @@ impl Object {
                 if let Some(body) = body {
                     next.body = body.clone();
                     next.body_revision = revision;
+                    next.body_version.clone_from(&change.version);
                 }
                 if let Some(status) = status {
-                    next.put_status(status, revision);
+                    next.put_status(status, change, revision);
                 }
                 Some(next)
             }
             (Put::Status(status), Some(before)) => {
                 let mut next = Self { updated_at: change.at, revision, ..before.clone() };
-                next.put_status(status, revision);
+                next.put_status(status, change, revision);
                 Some(next)
             }
             (Put::Main { .. } | Put::Status(_), None) | (Put::Delete, _) => None,
         }
     }
 
-    fn put_status(&mut self, put: &StatusPut, revision: Revision) {
+    fn put_status(&mut self, put: &StatusPut, change: &Change, revision: Revision) {
+        self.status_version.clone_from(&change.version);
         self.status.clone_from(&put.status);
         self.ledger.clone_from(&put.ledger);
         self.status_revision = revision;

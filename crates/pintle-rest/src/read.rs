@@ -59,13 +59,11 @@ pub(crate) async fn get(call: Call<'_>, id: &str, status: bool) -> Result<Respon
         return Err(Failure::NoStatusSubresource { version: version.name.to_string() });
     }
     let key = call.address(id);
-    let whole = call.grant(Get { key: key.clone(), subresource: None }, id);
+    let get = |subresource| Get { key: key.clone(), version: Arc::clone(version), subresource };
+    let whole = call.grant(get(None), id);
     let (granted, view) = match whole {
         Ok(granted) => (granted, View::Whole),
-        Err(_) if status => {
-            let part = Get { key, subresource: Some(Subresource::Status) };
-            (call.grant(part, id)?, View::WithoutBody)
-        }
+        Err(_) if status => (call.grant(get(Some(Subresource::Status)), id)?, View::WithoutBody),
         Err(failure) => return Err(failure),
     };
     let object = call.engine().get(&granted).await.map_err(|refusal| call.refused(refusal, id))?;

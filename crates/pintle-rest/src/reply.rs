@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, RETRY_AFTER, VARY,
     WWW_AUTHENTICATE,
 };
 use http::request::Parts;
@@ -186,6 +186,10 @@ pub(crate) fn object_response(
 
 /// Says which version the objects of a response are in, where it is not the usual one.
 pub(crate) fn set_media_type(response: &mut Response<Body>, served: &Served, version: &Version) {
+    if served.definition.versions.len() > 1 {
+        // What one version was answered is no answer to who asks for another.
+        response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    }
     if version.name != served.default_version().name {
         let media_type = format!("application/json;version={}", version.name);
         set_header(response.headers_mut(), CONTENT_TYPE, &media_type);

@@ -535,9 +535,10 @@ async fn carry_out(call: &Call<'_>, write: Granted<Write>, id: &str) -> Result<W
     let by_header =
         call.parts.headers.contains_key(IF_MATCH) || call.parts.headers.contains_key(IF_NONE_MATCH);
     call.recording.pass().await.map_err(Failure::Closed)?;
+    let version = Arc::clone(&write.get().version);
     let written = call.recording.timed(Phase::Write, call.engine().write(write)).await;
     let written = written.map_err(|refusal| {
-        let current = current_for_caller(call, &refusal);
+        let current = current_for_caller(call, &version, &refusal);
         let subject = call.subject(id);
         let searched = call.is_namespaced().then(|| call.namespace().to_owned());
         Failure::Refused(Box::new(Refused { refusal, subject, by_header, current, searched }))
@@ -550,7 +551,11 @@ async fn carry_out(call: &Call<'_>, write: Granted<Write>, id: &str) -> Result<W
 }
 
 /// The object that a conflict met, for a caller who asks for it with `Prefer` and may read it.
-fn current_for_caller(call: &Call<'_>, refusal: &Refusal) -> Option<Bytes> {
+fn current_for_caller(
+    call: &Call<'_>,
+    version: &pintle_schema::Version,
+    refusal: &Refusal,
+) -> Option<Bytes> {
     let Refusal::Rules(RulesRefusal::Conflict(conflict)) = refusal else { return None };
     let wants = call
         .parts
@@ -560,12 +565,11 @@ fn current_for_caller(call: &Call<'_>, refusal: &Refusal) -> Option<Bytes> {
         .any(|value| value.to_str().is_ok_and(|text| text.contains("return=representation")));
     let object = &conflict.object;
     let view = view(call, object);
-    (wants && view == View::Whole)
-        .then(|| document::object(&call.served, &call.version, object, view))
+    (wants && view == View::Whole).then(|| document::object(&call.served, version, object, view))
 }
 
 /// How much of an object the caller sees in an answer.
-fn view(call: &Call<'_>, object: &Object) -> View {
+fn view(call: &Call<'_>, object: &Arc<Object>) -> View {
     let shown = call.engine().shows(&call.caller.user, object);
     if shown { View::Whole } else { View::WithoutBody }
 }

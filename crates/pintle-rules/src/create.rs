@@ -42,8 +42,14 @@ pub(crate) fn create(
     let resource = situation.key.resource.clone();
     let key = ObjectKey::new(resource, &metadata.namespace, &metadata.name);
     let put = Put::Create { metadata: Arc::new(metadata), body, status };
-    let change =
-        Change { key, expect: None, put, at: situation.stamp.now, manner: Manner::Replaced };
+    let change = Change {
+        key,
+        expect: None,
+        put,
+        at: situation.stamp.now,
+        manner: Manner::Replaced,
+        version: Some(Arc::clone(&situation.version.name)),
+    };
     Ok(Decision { verdict: Verdict::Change(change), warnings })
 }
 

@@ -224,6 +224,7 @@ impl Decision {
                 put,
                 at: situation.stamp.now,
                 manner,
+                version: Some(Arc::clone(&situation.version.name)),
             }),
         };
         Self { verdict, warnings }

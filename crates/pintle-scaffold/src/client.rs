@@ -6,10 +6,13 @@ use serde_json::Value;
 
 use crate::{File, GENERATED, KindName, Owner, ProjectName, fill};
 
-/// `src/client.rs`: named methods for each kind, which the definitions name.
-pub fn client(project: &ProjectName, definitions: &[Value]) -> File {
-    let mut kinds: Vec<Kind<'_>> = definitions.iter().filter_map(Kind::of).collect();
-    kinds.sort_unstable_by(|a, b| (a.kind, a.group).cmp(&(b.kind, b.group)));
+/// `src/client.rs`: named methods for each kind, which the definitions name. `modules` are those of
+/// the project's kinds: versions that have one of their own, such as `device_v2`, get methods of
+/// their own.
+pub fn client(project: &ProjectName, definitions: &[Value], modules: &[String]) -> File {
+    let mut kinds: Vec<Kind<'_>> =
+        definitions.iter().flat_map(|definition| Kind::of(definition, modules)).collect();
+    kinds.sort_by(|a, b| (a.kind, a.group).cmp(&(b.kind, b.group)));
     let mut methods = String::new();
     for kind in &kinds {
         methods.push_str(&kind.methods());
@@ -18,13 +21,17 @@ pub fn client(project: &ProjectName, definitions: &[Value]) -> File {
     let mut uses = String::new();
     if !kinds.is_empty() {
         types.extend(["Error", "List", "ListOptions", "Patch", "Watch"]);
-        let names = kinds.iter().flat_map(|kind| {
-            let status = kind.has_status.then(|| format!("{}Status", kind.kind));
-            [Some(kind.kind.to_owned()), status].into_iter().flatten()
-        });
-        let names = names.collect::<Vec<_>>().join(", ");
-        writeln!(uses, "use {}_kinds::{{{names}}};", project.module())
-            .expect("text grows in memory");
+        let firsts = kinds.iter().filter(|kind| kind.added.is_none());
+        let names: Vec<String> = firsts.flat_map(|kind| kind.types("")).collect();
+        let names = names.join(", ");
+        let module = project.module();
+        writeln!(uses, "use {module}_kinds::{{{names}}};").expect("text grows in memory");
+        for kind in &kinds {
+            let Some(version) = kind.added else { continue };
+            let (file, names) = (kind.method(), kind.types(&upper(version)).join(", "));
+            writeln!(uses, "use {module}_kinds::{file}::{{{names}}};")
+                .expect("text grows in memory");
+        }
     }
     let types = if kinds.is_empty() {
         String::new()
@@ -41,9 +48,12 @@ pub fn client(project: &ProjectName, definitions: &[Value]) -> File {
     File { path: "src/client.rs".to_owned(), text, owner: Owner::Generator }
 }
 
+/// One version of a kind. That of the kind's own module has the plain names, whichever is stored.
 struct Kind<'a> {
     kind: &'a str,
     snake: String,
+    /// The version, if it is one of those that were added.
+    added: Option<&'a str>,
     group: &'a str,
     plural: &'a str,
     version: &'a str,
@@ -51,26 +61,68 @@ struct Kind<'a> {
 }
 
 impl<'a> Kind<'a> {
-    fn of(definition: &'a Value) -> Option<Self> {
+    fn of(definition: &'a Value, modules: &[String]) -> Vec<Self> {
+        let versions = definition.pointer("/spec/versions").and_then(Value::as_array);
+        let says = |version: &Value, field: &str| version.get(field) == Some(&Value::Bool(true));
+        let served = versions.into_iter().flatten().filter(|version| says(version, "served"));
+        let all: Vec<(Self, bool)> = served
+            .filter_map(|version| {
+                let kind = Self::of_version(definition, version, modules)?;
+                Some((kind, says(version, "storage")))
+            })
+            .collect();
+        // Of those without a module, the plain types are of one: if it can be, of the stored one.
+        let plain: Vec<&(Self, bool)> =
+            all.iter().filter(|(kind, _)| kind.added.is_none()).collect();
+        let plain = plain.iter().find(|(_, stored)| *stored).or_else(|| plain.first());
+        let plain = plain.map(|(kind, _)| kind.version);
+        let is_used = |kind: &Self| kind.added.is_some() || Some(kind.version) == plain;
+        all.into_iter().map(|(kind, _)| kind).filter(is_used).collect()
+    }
+
+    fn of_version(definition: &'a Value, version: &'a Value, modules: &[String]) -> Option<Self> {
         let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str);
         let kind = text("/spec/names/kind")?;
-        let versions = definition.pointer("/spec/versions")?.as_array()?;
-        let stored = versions.iter().find(|it| it.get("storage") == Some(&Value::Bool(true)));
-        let version = stored.or_else(|| versions.first())?;
+        let name = version.get("name")?.as_str()?;
+        let snake = KindName::parse(kind).ok()?.snake();
+        let is_added = modules.iter().any(|module| *module == format!("{snake}_{name}"));
         Some(Self {
             kind,
-            snake: KindName::parse(kind).ok()?.snake(),
+            snake,
+            added: is_added.then_some(name),
             group: text("/spec/group")?,
             plural: text("/spec/names/plural")?,
-            version: version.get("name")?.as_str()?,
+            version: name,
             has_status: version.pointer("/subresources/status").is_some(),
         })
     }
 
+    /// The types of this version, as they are used under names that end in `suffix`.
+    fn types(&self, suffix: &str) -> Vec<String> {
+        let used = |name: String| match suffix {
+            "" => name,
+            suffix => format!("{name} as {name}{suffix}"),
+        };
+        let status = self.has_status.then(|| format!("{}Status", self.kind));
+        [Some(self.kind.to_owned()), status].into_iter().flatten().map(used).collect()
+    }
+
+    /// What the names of methods end in that are about one object; the module of an added version
+    /// is called the same.
+    fn method(&self) -> String {
+        self.added.map_or_else(|| self.snake.clone(), |version| format!("{}_{version}", self.snake))
+    }
+
     fn methods(&self) -> String {
+        let suffix = self.added.map(upper).unwrap_or_default();
+        let many = self
+            .added
+            .map_or_else(|| self.plural.to_owned(), |version| format!("{}_{version}", self.plural));
         let values = [
-            ("KIND", self.kind),
-            ("SNAKE", &self.snake),
+            ("KIND", &*format!("{}{suffix}", self.kind)),
+            ("STATUS", &*format!("{}Status{suffix}", self.kind)),
+            ("SNAKE", &*self.method()),
+            ("MANY", &*many),
             ("PLURAL", self.plural),
             ("GROUP", self.group),
             ("VERSION", self.version),
@@ -81,4 +133,10 @@ impl<'a> Kind<'a> {
         }
         text
     }
+}
+
+/// `V2beta1`, as types have it.
+fn upper(version: &str) -> String {
+    let (first, rest) = version.split_at_checked(1).unwrap_or((version, ""));
+    format!("{}{rest}", first.to_ascii_uppercase())
 }

@@ -1,5 +1,6 @@
 //! Projects of users as texts: what a new project holds ([`project`]), what a kind adds to it
-//! ([`resource`]), and the typed client that is generated from definitions ([`client`]).
+//! ([`resource`]), what one more version of a kind does ([`version`]), and the typed client that is
+//! generated from definitions ([`client`]).
 //!
 //! Nothing here reads or writes files; whoever does is told what belongs to whom ([`Owner`]).
 
@@ -9,6 +10,7 @@ mod names;
 mod policy;
 mod project;
 mod resource;
+mod version;
 mod yaml;
 
 pub use client::client;
@@ -17,6 +19,9 @@ pub use names::{KindName, NameError, Names, ProjectName, check_group};
 pub use policy::{Extended, Ruled, extend_policy, policy};
 pub use project::{Dependencies, project};
 pub use resource::{Insertion, MarkerMissing, Resource, resource};
+pub use version::{
+    AddedVersion, UnclearSource, VersionName, VersionSource, version, version_module, versions_path,
+};
 pub use yaml::yaml;
 
 /// A line that says that a file is written by `pintle generate`, and that nothing a person writes

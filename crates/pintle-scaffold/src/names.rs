@@ -31,6 +31,9 @@ pub enum NameError {
     /// The kind would get into the way of what the code uses.
     #[error("a kind cannot be called {0:?}: its code needs that name for something else")]
     KindTaken(String),
+    /// A version is numbered.
+    #[error("{0:?} is no version: use v2, v2beta1 or v2alpha1, or others with larger numbers")]
+    Version(String),
     /// A plural is a DNS label.
     #[error("{0:?} is no plural: use lowercase letters and digits, and begin with a letter")]
     Plural(String),
@@ -232,7 +235,7 @@ pub fn check_group(text: &str) -> Result<String, NameError> {
 }
 
 /// What somebody typed, as an error repeats it.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 

@@ -15,7 +15,7 @@ pub struct Resource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Insertion {
     /// The file.
-    pub path: &'static str,
+    pub path: String,
     /// The comment that they go before.
     pub marker: &'static str,
     /// The lines, without indentation.
@@ -27,7 +27,7 @@ pub struct Insertion {
 #[error("{path} has no line `{marker}` any more; add these by hand where they belong:\n{lines}")]
 pub struct MarkerMissing {
     /// The file.
-    pub path: &'static str,
+    pub path: String,
     /// The comment.
     pub marker: &'static str,
     /// What would have gone there.
@@ -43,7 +43,7 @@ impl Insertion {
         }
         let marker = text.lines().find(|line| line.trim() == self.marker);
         let marker = marker.ok_or_else(|| MarkerMissing {
-            path: self.path,
+            path: self.path.clone(),
             marker: self.marker,
             lines: self.lines.join("\n"),
         })?;
@@ -96,7 +96,7 @@ pub fn resource(project: &ProjectName, names: &Names, fields: &[Field]) -> Resou
         ],
         insertions: vec![
             Insertion {
-                path: "kinds/src/lib.rs",
+                path: "kinds/src/lib.rs".to_owned(),
                 marker: "// pintle:modules",
                 lines: vec![
                     format!("mod {snake};"),
@@ -104,18 +104,18 @@ pub fn resource(project: &ProjectName, names: &Names, fields: &[Field]) -> Resou
                 ],
             },
             Insertion {
-                path: "kinds/src/lib.rs",
+                path: "kinds/src/lib.rs".to_owned(),
                 marker: "// pintle:kinds",
                 lines: vec![format!("<{kind} as kube::CustomResourceExt>::crd(),")],
             },
             Insertion {
-                path: "src/reconcilers.rs",
+                path: "src/reconcilers.rs".to_owned(),
                 marker: "// pintle:modules",
                 // A line between them, so that nobody wants them in another order.
                 lines: vec![format!("pub mod {snake};"), String::new()],
             },
             Insertion {
-                path: "src/reconcilers.rs",
+                path: "src/reconcilers.rs".to_owned(),
                 marker: "// pintle:reconcilers",
                 lines: vec![format!("let manager = manager.with({snake}::{kind}Reconciler);")],
             },
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn lines_go_before_their_marker_once() {
         let insertion = Insertion {
-            path: "a.rs",
+            path: "a.rs".to_owned(),
             marker: "// here",
             lines: vec!["one,".to_owned(), "two,".to_owned()],
         };

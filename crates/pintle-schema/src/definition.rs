@@ -33,7 +33,7 @@ pub struct Definition {
     /// Whether the server has this kind without being told.
     pub core: bool,
     /// Whether `spec.conversion.strategy` is `Webhook`. The declaration is accepted and the webhook
-    /// is never called: objects are served in every version as they were stored.
+    /// is never called: what converts is a program that embeds the server, or nothing.
     pub conversion_webhook: bool,
     /// What it does that no schema can say.
     pub habits: Habits,

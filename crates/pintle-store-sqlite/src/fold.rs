@@ -203,12 +203,13 @@ fn copy(connection: &Connection, lane: LaneId) -> rusqlite::Result<()> {
              FROM log WHERE revision = ?2"
         }
         Lane::Body => {
-            "INSERT INTO lanes (id, object, at, sum, value)
-             SELECT ?1, object, at, body_sum, body FROM log WHERE revision = ?2"
+            "INSERT INTO lanes (id, object, at, sum, value, version)
+             SELECT ?1, object, at, body_sum, body, version FROM log WHERE revision = ?2"
         }
         Lane::Status => {
-            "INSERT INTO lanes (id, object, at, sum, ledger, value)
-             SELECT ?1, object, at, status_sum, ledger, status FROM log WHERE revision = ?2"
+            "INSERT INTO lanes (id, object, at, sum, ledger, value, version)
+             SELECT ?1, object, at, status_sum, ledger, status, version
+             FROM log WHERE revision = ?2"
         }
         Lane::Removed => {
             "INSERT INTO lanes (id, object, at, sum)

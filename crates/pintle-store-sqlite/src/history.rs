@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::jumps::Jumps;
 use crate::load::{LoadError, Marks, corrupt};
-use crate::row::{self, Lane, LaneId, blob, revision, sql};
+use crate::row::{self, Lane, LaneId, blob, revision, sql, text};
 use crate::schema::{Role, connect};
 use crate::sum::Stored;
 
@@ -205,8 +205,8 @@ struct Value {
 #[derive(Debug, Clone)]
 enum LaneValue {
     Metadata(ObjectName, Arc<Metadata>),
-    Body(Json),
-    Status(Option<Json>, Option<Arc<ConditionLedger>>),
+    Body(Json, Option<Arc<str>>),
+    Status(Option<Json>, Option<Arc<ConditionLedger>>, Option<Arc<str>>),
 }
 
 /// One read in the making.
@@ -224,11 +224,12 @@ impl<'c> Reading<'c> {
         let from_log = connection.prepare_cached(
             "SELECT at, namespace, name, CASE ?2 WHEN 2 THEN ledger END,
                 CASE ?2 WHEN 0 THEN metadata WHEN 1 THEN body ELSE status END,
-                CASE ?2 WHEN 0 THEN metadata_sum WHEN 1 THEN body_sum ELSE status_sum END
+                CASE ?2 WHEN 0 THEN metadata_sum WHEN 1 THEN body_sum ELSE status_sum END,
+                CASE ?2 WHEN 0 THEN NULL ELSE version END
              FROM log WHERE revision = ?1",
         )?;
         let from_lanes = connection.prepare_cached(
-            "SELECT at, namespace, name, ledger, value, sum FROM lanes WHERE id = ?1",
+            "SELECT at, namespace, name, ledger, value, sum, version FROM lanes WHERE id = ?1",
         )?;
         let from_flips =
             connection.prepare_cached("SELECT value, sum FROM flips WHERE revision = ?1")?;
@@ -283,8 +284,8 @@ impl<'c> Reading<'c> {
             written.into_iter().find(|(at, _)| *at == newest).map(|(_, value)| value.at);
         let (
             LaneValue::Metadata(name, metadata),
-            LaneValue::Body(body),
-            LaneValue::Status(status, ledger),
+            LaneValue::Body(body, body_version),
+            LaneValue::Status(status, ledger, status_version),
         ) = (metadata.lane, body.lane, status.lane)
         else {
             return Ok(None);
@@ -300,6 +301,8 @@ impl<'c> Reading<'c> {
             created_revision: revision(entry.object),
             body_revision: revision(body_at),
             status_revision: revision(status_at),
+            body_version,
+            status_version,
         }))
     }
 
@@ -339,7 +342,8 @@ fn decode(
     };
     let written_at = Timestamp(row.get(0)?);
     let key = name.as_ref().map(|name| (resource, name));
-    let stored = Stored { id, object, at: written_at.0, key, ledger, value };
+    let version = text(row, 6)?;
+    let stored = Stored { id, object, at: written_at.0, key, ledger, value, version };
     if row.get::<_, Option<i64>>(5)? != Some(stored.sum()) {
         return Err(row::altered(id, name.as_ref()).into());
     }
@@ -348,17 +352,19 @@ fn decode(
             LaneValue::Metadata(name, row::metadata(value.ok_or_else(lacks)?, at)?)
         }
         (Lane::Metadata, None) => return Err(lacks().into()),
-        (Lane::Body, _) => LaneValue::Body(value.map(row::json).ok_or_else(lacks)?),
+        (Lane::Body, _) => {
+            LaneValue::Body(value.map(row::json).ok_or_else(lacks)?, version.map(Arc::from))
+        }
         (Lane::Status | Lane::Removed, _) => {
             let ledger = ledger.map(|text| row::ledger(text, at)).transpose()?;
-            LaneValue::Status(value.map(row::json), ledger)
+            LaneValue::Status(value.map(row::json), ledger, version.map(Arc::from))
         }
     };
     Ok(Value { at: written_at, lane })
 }
 
 fn object_name(row: &Row<'_>) -> rusqlite::Result<Option<ObjectName>> {
-    let (namespace, name) = (row.get_ref(1)?.as_str_or_null()?, row.get_ref(2)?.as_str_or_null()?);
+    let (namespace, name) = (text(row, 1)?, text(row, 2)?);
     let name = namespace.zip(name);
     Ok(name.map(|(namespace, name)| ObjectName { namespace: namespace.into(), name: name.into() }))
 }

@@ -11,7 +11,7 @@ use pintle_model::{
 use pintle_store::StoreError;
 use rusqlite::{Connection, Row};
 
-use crate::row::{self, COUNTED_BYTES, LANE_BITS, Lane, LaneId, blob, revision, unreadable};
+use crate::row::{self, COUNTED_BYTES, LANE_BITS, Lane, LaneId, blob, revision, text, unreadable};
 use crate::sum::Stored;
 
 /// What a store knows when it starts.
@@ -101,6 +101,8 @@ struct Parts {
     metadata: Option<(Arc<Metadata>, i64)>,
     body: Option<(Json, i64)>,
     status: Option<(Option<Json>, i64)>,
+    body_version: Option<Arc<str>>,
+    status_version: Option<Arc<str>>,
     ledger: Option<Arc<ConditionLedger>>,
     /// The newest of its revisions, and when that was written.
     newest: i64,
@@ -115,11 +117,13 @@ struct Columns<'r> {
     name: Option<&'r str>,
     ledger: Option<&'r [u8]>,
     value: Option<&'r [u8]>,
+    version: Option<&'r str>,
 }
 
 struct Loading {
     resources: HashMap<i64, GroupResource>,
-    namespaces: HashSet<Arc<str>>,
+    /// Namespaces and versions: many objects share few of them.
+    names: HashSet<Arc<str>>,
     /// In about the order of creation, which is often that of keys too, and then quick to sort.
     objects: Vec<Option<(i64, Parts)>>,
     /// Where in `objects` the object is that was created at a revision.
@@ -129,14 +133,14 @@ struct Loading {
 impl Loading {
     fn new(resources: &HashMap<GroupResource, i64>) -> Self {
         let resources = resources.iter().map(|(name, number)| (*number, name.clone())).collect();
-        let (namespaces, objects, places) = (HashSet::new(), Vec::new(), HashMap::new());
-        Self { resources, namespaces, objects, places }
+        let (names, objects, places) = (HashSet::new(), Vec::new(), HashMap::new());
+        Self { resources, names, objects, places }
     }
 
     /// Ids grow with revisions, so of a lane the last value read is the newest.
     fn read_lanes(&mut self, connection: &Connection) -> Result<(), LoadError> {
         let mut statement = connection.prepare(
-            "SELECT id, object, at, resource, namespace, name, ledger, value, sum
+            "SELECT id, object, at, resource, namespace, name, ledger, value, sum, version
              FROM lanes ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
@@ -144,10 +148,11 @@ impl Loading {
             let columns = Columns {
                 sum: row.get(8)?,
                 resource: row.get(3)?,
-                namespace: row.get_ref(4)?.as_str_or_null().map_err(rusqlite::Error::from)?,
-                name: row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?,
+                namespace: text(row, 4)?,
+                name: text(row, 5)?,
                 ledger: blob(row, 6)?,
                 value: blob(row, 7)?,
+                version: text(row, 9)?,
             };
             self.put(LaneId(row.get(0)?), row.get(1)?, row.get(2)?, &columns)?;
         }
@@ -162,7 +167,8 @@ impl Loading {
     ) -> Result<(Revision, u64), LoadError> {
         let mut statement = connection.prepare(&format!(
             "SELECT revision, object, at, wrote, resource, namespace, name, metadata, ledger,
-                status, body, {COUNTED_BYTES}, metadata_sum, body_sum, status_sum FROM log WHERE revision > ?1 ORDER BY revision"
+                status, body, {COUNTED_BYTES}, metadata_sum, body_sum, status_sum, version
+             FROM log WHERE revision > ?1 ORDER BY revision"
         ))?;
         let mut rows = statement.query([row::sql(folded)])?;
         let (mut newest, mut bytes) = (folded, 0);
@@ -205,10 +211,11 @@ impl Loading {
             let columns = Columns {
                 sum,
                 resource: row.get(4)?,
-                namespace: row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)?,
-                name: row.get_ref(6)?.as_str_or_null().map_err(rusqlite::Error::from)?,
+                namespace: text(row, 5)?,
+                name: text(row, 6)?,
                 ledger,
                 value,
+                version: text(row, 15)?.filter(|_| lane.has_version()),
             };
             self.put(LaneId::new(revision, lane), object, at, &columns)?;
         }
@@ -236,6 +243,7 @@ impl Loading {
             key: key.as_ref().map(|key| (&key.resource, &key.name)),
             ledger,
             value,
+            version: columns.version,
         };
         if columns.sum != Some(stored.sum()) {
             let of = key.as_ref().or_else(|| self.known_key(object));
@@ -245,6 +253,7 @@ impl Loading {
             self.remove(object);
             return Ok(());
         }
+        let version = columns.version.map(|version| self.interned(version));
         let parts = self.parts(object).ok_or_else(lacks)?;
         if written > parts.newest {
             (parts.newest, parts.at) = (written, at);
@@ -259,10 +268,12 @@ impl Loading {
             }
             Lane::Body => {
                 parts.body = Some((columns.value.map(row::json).ok_or_else(lacks)?, written));
+                parts.body_version = version;
             }
             Lane::Status | Lane::Removed => {
                 parts.ledger = columns.ledger.map(|text| row::ledger(text, written)).transpose()?;
                 parts.status = Some((columns.value.map(row::json), written));
+                parts.status_version = version;
             }
         }
         Ok(())
@@ -295,14 +306,13 @@ impl Loading {
         Some(ObjectKey { resource, name: ObjectName { namespace, name: columns.name?.into() } })
     }
 
-    /// Many objects share few namespaces.
-    fn interned(&mut self, namespace: &str) -> Arc<str> {
-        if let Some(known) = self.namespaces.get(namespace) {
+    fn interned(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
             return Arc::clone(known);
         }
-        let namespace: Arc<str> = namespace.into();
-        self.namespaces.insert(Arc::clone(&namespace));
-        namespace
+        let name: Arc<str> = name.into();
+        self.names.insert(Arc::clone(&name));
+        name
     }
 
     #[expect(clippy::type_complexity, reason = "the two halves of what loading is for")]
@@ -337,6 +347,8 @@ impl Parts {
             created_revision: revision(created),
             body_revision: revision(body_at),
             status_revision: revision(status_at),
+            body_version: self.body_version,
+            status_version: self.status_version,
         };
         Some((object, revision(metadata_at)))
     }

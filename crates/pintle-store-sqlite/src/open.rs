@@ -9,7 +9,7 @@ use pintle_store::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::load::LoadError;
-use crate::schema::{APPLICATION_ID, FLIPS, JUMPS, Role, TABLES, VERSION, connect};
+use crate::schema::{APPLICATION_ID, FLIPS, JUMPS, LANE_VERSIONS, Role, TABLES, VERSION, connect};
 
 /// Why a data directory cannot be opened, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -277,7 +277,10 @@ pub(crate) fn bring_up_to_date(connection: &mut Connection, found: i32) -> rusql
     if found < 3 {
         transaction.execute_batch(FLIPS)?;
     }
-    transaction.execute_batch(JUMPS)?;
+    if found < 4 {
+        transaction.execute_batch(JUMPS)?;
+    }
+    transaction.execute_batch(LANE_VERSIONS)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()

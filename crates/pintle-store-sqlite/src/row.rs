@@ -24,6 +24,11 @@ pub(crate) enum Lane {
 impl Lane {
     pub(crate) const ALL: [Self; 3] = [Self::Metadata, Self::Body, Self::Status];
 
+    /// Whether a value of it is written in one of the versions of its kind.
+    pub(crate) const fn has_version(self) -> bool {
+        matches!(self, Self::Body | Self::Status)
+    }
+
     /// Its bit in `log.wrote`.
     pub(crate) const fn bit(self) -> i64 {
         1 << self as i64
@@ -141,9 +146,9 @@ impl LogRow<'_> {
             .prepare_cached(
                 "INSERT INTO log (revision, resource, object, wrote, at, metadata_was, body_was,
                     status_was, namespace, name, metadata, ledger, status, body,
-                    metadata_sum, body_sum, status_sum)
+                    metadata_sum, body_sum, status_sum, version)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
-                    ?17)",
+                    ?17, ?18)",
             )?
             .execute(params![
                 sql(self.event.revision),
@@ -163,6 +168,7 @@ impl LogRow<'_> {
                 self.sum(Lane::Metadata).or_else(|| self.sum(Lane::Removed)),
                 self.sum(Lane::Body),
                 self.sum(Lane::Status),
+                self.change.version,
             ])?;
         self.insert_flips(connection)
     }
@@ -195,6 +201,7 @@ impl LogRow<'_> {
             key: key.map(|key| (&key.resource, &key.name)),
             ledger,
             value,
+            version: self.change.version.as_deref().filter(|_| lane.has_version()),
         };
         (self.wrote() & lane.bit() != 0).then(|| stored.sum())
     }
@@ -210,6 +217,7 @@ impl LogRow<'_> {
             + self.texts.len()
             + body.map_or(0, Json::len)
             + status.map_or(0, Json::len)
+            + self.change.version.as_ref().map_or(0, |version| version.len())
     }
 
     pub(crate) const fn writes_metadata(&self) -> bool {
@@ -254,7 +262,7 @@ impl LogRow<'_> {
 pub(crate) const COUNTED_BYTES: &str = "48 + ifnull(octet_length(namespace), 0)
     + ifnull(octet_length(name), 0) + ifnull(octet_length(metadata), 0)
     + ifnull(octet_length(ledger), 0) + ifnull(octet_length(status), 0)
-    + ifnull(octet_length(body), 0)
+    + ifnull(octet_length(body), 0) + ifnull(octet_length(version), 0)
     + CASE WHEN wrote & 64 THEN ifnull((SELECT octet_length(value) FROM flips
         WHERE flips.revision = log.revision), 0) ELSE 0 END";
 
@@ -280,7 +288,8 @@ pub(crate) fn flips(text: &[u8], sum: i64, at: i64) -> Result<Flips, StoreError>
 
 fn flips_sum(at: i64, text: &[u8]) -> i64 {
     let id = LaneId::new(at, Lane::Status);
-    Stored { id, object: 0, at: 0, key: None, ledger: None, value: Some(text) }.sum()
+    let value = Some(text);
+    Stored { id, object: 0, at: 0, key: None, ledger: None, value, version: None }.sum()
 }
 
 pub(crate) fn json(text: &[u8]) -> Json {
@@ -309,6 +318,11 @@ fn damaged(at: i64, what: &str, error: &serde_json::Error) -> StoreError {
 /// The bytes of a column, or nothing where it is null.
 pub(crate) fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r [u8]>> {
     Ok(row.get_ref(column)?.as_blob_or_null()?)
+}
+
+/// The text of a column, or nothing where it is null.
+pub(crate) fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<Option<&'r str>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?)
 }
 
 /// An error of a read, for whoever asked.

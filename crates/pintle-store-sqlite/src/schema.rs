@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 pub(crate) const APPLICATION_ID: i32 = 0x506e_746c;
 
 /// The version of the tables. When it grows, opening an older file brings it up to date.
-pub(crate) const VERSION: i32 = 4;
+pub(crate) const VERSION: i32 = 5;
 
 /// Large values stand last in a row, so that reading the others never follows overflow pages.
 pub(crate) const TABLES: &str = "
@@ -90,6 +90,14 @@ pub(crate) const JUMPS: &str = "
         origin INTEGER PRIMARY KEY,
         target INTEGER NOT NULL
     ) STRICT;
+";
+
+/// What came with version 5.
+pub(crate) const LANE_VERSIONS: &str = "
+    -- The version of its kind that a body or a status is written in. It stands behind the large
+    -- values, with which it is always read.
+    ALTER TABLE log ADD COLUMN version TEXT;
+    ALTER TABLE lanes ADD COLUMN version TEXT;
 ";
 
 /// What a connection is for.

@@ -17,6 +17,8 @@ pub(crate) struct Stored<'a> {
     pub(crate) key: Option<(&'a GroupResource, &'a ObjectName)>,
     pub(crate) ledger: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
+    /// Where the value is a body or a status.
+    pub(crate) version: Option<&'a str>,
 }
 
 impl Stored<'_> {
@@ -28,7 +30,10 @@ impl Stored<'_> {
         let key = self.key.map(|(resource, name)| [resource.as_str(), &name.namespace, &name.name]);
         let key = key.iter().flatten().map(|text| Some(text.as_bytes()));
         let state = key.fold(state, take);
-        take(take(state, self.ledger), self.value).cast_signed()
+        let state = take(take(state, self.ledger), self.value);
+        // Values of older files have none, and the checksum that they always had.
+        let version = self.version.map(|version| Some(version.as_bytes()));
+        version.into_iter().fold(state, take).cast_signed()
     }
 }
 
@@ -66,7 +71,7 @@ mod tests {
         let name = ObjectName { namespace: name[0].into(), name: name[1].into() };
         let key = Some((&resource, &name));
         let (id, value) = (LaneId(8), Some(VALUE));
-        let mut stored = Stored { id, object: 1, at: 7, key, ledger: None, value };
+        let mut stored = Stored { id, object: 1, at: 7, key, ledger: None, value, version: None };
         change(&mut stored);
         stored.sum()
     }
@@ -98,6 +103,8 @@ mod tests {
             usual(|stored| (stored.ledger, stored.value) = (stored.value, None)),
             usual(|stored| stored.value = None),
             usual(|stored| stored.value = Some(b"")),
+            usual(|stored| stored.version = Some("v1")),
+            usual(|stored| stored.version = Some("v2")),
             sum("devices.y", ["default", "lamp"], |_| {}),
             sum("devices.x", ["defaultl", "amp"], |_| {}),
         ];

@@ -34,7 +34,7 @@ fn check(expected: &[&str], spoil: impl FnOnce(&Connection)) {
 #[test]
 fn spoiled_files_are_refused() {
     let run = |sql: &'static str| move |file: &Connection| file.execute_batch(sql).unwrap();
-    check(&["newer version", "schema 7", "up to 4"], run("PRAGMA user_version = 7"));
+    check(&["newer version", "schema 7", "up to 5"], run("PRAGMA user_version = 7"));
     check(&["not a Pintle database"], run("PRAGMA application_id = 7"));
     check(&["damaged", "goes on at 2, not at 1"], run("DELETE FROM log WHERE revision = 1"));
     check(
@@ -191,6 +191,33 @@ async fn files_of_the_version_before_are_brought_up_to_date() {
     let events = store.tail(query).await.unwrap().events;
     let told: Vec<_> = events.iter().map(|event| (event.manner, event.flips.clone())).collect();
     assert_eq!(told, [(Manner::Patched, flips)]);
+}
+
+/// Format 5 notes in which version of its kind a value is; what is older has none, and its
+/// checksum.
+#[tokio::test]
+async fn values_of_format_4_have_no_version() {
+    let dir = TempDir::new().unwrap();
+    let file = Connection::open(dir.path().join("pintle.db")).unwrap();
+    file.execute_batch(include_str!("data/version-2.sql")).unwrap();
+    drop(file);
+    drop(open(&dir).unwrap());
+    let file = Connection::open(dir.path().join("pintle.db")).unwrap();
+    file.execute_batch(
+        "ALTER TABLE log DROP COLUMN version; ALTER TABLE lanes DROP COLUMN version;
+         PRAGMA user_version = 4;",
+    )
+    .unwrap();
+    drop(file);
+    let store = open(&dir).unwrap();
+    let old = store.peek(&key("a")).unwrap();
+    assert_eq!((&old.body_version, &old.status_version), (&None, &None));
+    let put = StatusPut { status: None, ledger: None, flips: Flips::default() };
+    commit(&store, vec![change(&key("a"), Some(&old), Put::Status(put))]).await;
+    store.close().await.unwrap();
+    drop(store);
+    let new = open(&dir).unwrap().peek(&key("a")).unwrap();
+    assert_eq!((new.body_version.as_deref(), new.status_version.as_deref()), (None, Some("v1")));
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use pintle_rules::{
     Conduct, Document, Edit, FieldValidation, ForeignLane, Intent, Lane, MetadataMode,
     Precondition, Refusal as RulesRefusal, UidForm,
 };
+use pintle_schema::Version;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -128,7 +129,7 @@ impl Applier<'_> {
             }
             Err(Refusal::Rules(RulesRefusal::AlreadyExists { .. })) => Ok(Done::Kept),
             Err(refusal @ (Refusal::NamespaceTerminating { .. } | Refusal::KindTerminating)) => {
-                self.without_a_place(&key, &refusal).await
+                self.without_a_place(&served, &key, &refusal).await
             }
             Err(refusal) => Err(self.refused(&key, &refusal)),
         }
@@ -136,8 +137,14 @@ impl Applier<'_> {
 
     /// What an earlier run began to delete must not keep the server from starting: only a server
     /// that runs can finish it.
-    async fn without_a_place(self, key: &ObjectKey, refusal: &Refusal) -> Result<Done, ApplyError> {
-        let get = pintle_engine::Get { key: key.clone(), subresource: None };
+    async fn without_a_place(
+        self,
+        served: &Arc<Served>,
+        key: &ObjectKey,
+        refusal: &Refusal,
+    ) -> Result<Done, ApplyError> {
+        let version = Arc::clone(self.version(served));
+        let get = pintle_engine::Get { key: key.clone(), version, subresource: None };
         let granted = grant(get).map_err(|refusal| self.refused(key, &refusal))?;
         if self.engine.get(&granted).await.is_ok() {
             return Ok(Done::Kept);
@@ -242,7 +249,8 @@ impl Applier<'_> {
         mut document: Document,
         digest: &str,
     ) -> Result<Done, ApplyError> {
-        let get = pintle_engine::Get { key: key.clone(), subresource: None };
+        let version = Arc::clone(self.version(served));
+        let get = pintle_engine::Get { key: key.clone(), version, subresource: None };
         let stored = grant(get).map_err(|refusal| self.refused(key, &refusal))?;
         let stored = self.engine.get(&stored).await;
         let stored = stored.map_err(|refusal| self.refused(key, &refusal))?;
@@ -257,14 +265,19 @@ impl Applier<'_> {
         Ok(if written.changed { Done::Updated } else { Done::Kept })
     }
 
+    /// The version of its kind that a document is written in.
+    fn version(self, served: &Arc<Served>) -> &Arc<Version> {
+        let name = self.manifest.api_version.rsplit('/').next().unwrap_or_default();
+        served.definition.version(name).unwrap_or_else(|| served.default_version())
+    }
+
     async fn write(
         self,
         served: &Arc<Served>,
         key: &ObjectKey,
         intent: Intent,
     ) -> Result<Written, Refusal> {
-        let name = self.manifest.api_version.rsplit('/').next().unwrap_or_default();
-        let version = served.definition.version(name).unwrap_or_else(|| served.default_version());
+        let version = self.version(served);
         let write = Write {
             served: Arc::clone(served),
             version: Arc::clone(version),

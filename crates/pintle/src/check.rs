@@ -16,7 +16,7 @@ use crate::config::{ServeConfig, StoreChoice};
 use crate::identity::Identity;
 use crate::manifests::{self, ManifestLimits};
 use crate::policies::Policies;
-use crate::serve::{self, ServeError};
+use crate::serve::{self, Extensions, ServeError};
 use crate::telemetry::Telemetry;
 use crate::tls::ServerTls;
 
@@ -69,7 +69,8 @@ async fn check_files(config: &ServeConfig) -> Result<usize, ServeError> {
     let data_dir = (config.store == StoreChoice::Sqlite).then_some(config.data_dir.as_path());
     let mode = authorization::foresee(config, &manifests, data_dir)?.mode;
     let store = Arc::new(MemoryStore::new(HistoryLimits::default()));
-    let engine = serve::start_engine(config, store, RuleSource { mode, policies }, None).await?;
+    let rules = RuleSource { mode, policies };
+    let engine = serve::start_engine(config, store, rules, Extensions::default()).await?;
     let applied = apply(&engine, &manifests).await;
     engine.close().await.map_err(ServeError::Engine)?;
     applied?;

@@ -12,7 +12,7 @@ use crate::backup::{BackupArgs, RestoreArgs};
 use crate::config::{self, ConfigError, Environment, ServeConfig};
 use crate::kubeconfig::KubeconfigArgs;
 use crate::openapi::OpenApiArgs;
-use crate::project::{GenerateArgs, InitArgs, ResourceArgs};
+use crate::project::{GenerateArgs, InitArgs, ResourceArgs, VersionArgs};
 use crate::token::TokenArgs;
 
 /// What a call of the program asks for.
@@ -38,6 +38,8 @@ pub enum Command {
     Init(InitArgs),
     /// Add a kind to such a project.
     AddResource(ResourceArgs),
+    /// Add a version to a kind of such a project.
+    AddVersion(VersionArgs),
     /// Write what follows from the kinds of such a project.
     Generate(GenerateArgs),
     /// Describe the doors of a server.
@@ -94,6 +96,7 @@ pub fn parse(
         Verb::Restore(args) => Command::Restore(args),
         Verb::Init(args) => Command::Init(args),
         Verb::Add { what: Added::Resource(args) } => Command::AddResource(args),
+        Verb::Add { what: Added::Version(args) } => Command::AddVersion(args),
         Verb::Generate(args) => Command::Generate(args),
         Verb::Openapi(args) => Command::OpenApi(args),
         Verb::Man { dir } => Command::Man(dir),
@@ -209,6 +212,8 @@ enum Verb {
 enum Added {
     /// A kind: its types, its reconciler, its tests
     Resource(ResourceArgs),
+    /// One more version of a kind: its types, and conversions between it and the others
+    Version(VersionArgs),
 }
 
 #[derive(Debug, clap::Args)]

@@ -62,6 +62,7 @@ mod banner;
 pub mod check;
 pub mod cli;
 pub mod config;
+mod conversion;
 mod deliveries;
 mod identity;
 mod in_process;

@@ -31,6 +31,9 @@ fn main() -> ExitCode {
         Ok(Command::AddResource(args)) => {
             finish(project::add_resource(&args, &mut std::io::stdout()))
         }
+        Ok(Command::AddVersion(args)) => {
+            finish(project::add_version(&args, &mut std::io::stdout()))
+        }
         Ok(Command::Generate(args)) => generate(&args),
         Ok(Command::OpenApi(args)) => finish(describe(&args)),
         Ok(Command::Man(dir)) => finish(cli::write_manual(&dir)),

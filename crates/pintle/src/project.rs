@@ -13,9 +13,9 @@ mod rules;
 use std::io;
 use std::path::PathBuf;
 
-use pintle_scaffold::{FieldError, MarkerMissing, NameError};
+use pintle_scaffold::{FieldError, MarkerMissing, NameError, UnclearSource};
 
-pub use add::{ResourceArgs, add_resource};
+pub use add::{ResourceArgs, VersionArgs, add_resource, add_version};
 pub use generate::{GenerateArgs, generate};
 pub use init::{InitArgs, init};
 
@@ -53,11 +53,45 @@ pub enum ProjectError {
         path: PathBuf,
     },
     /// A kind of this name is there.
-    #[error("{} is there: the project has a kind of this name; nothing was written", path.display())]
+    #[error("{} is there already; nothing was written", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
+    /// The kind that should get one more version is not there.
+    #[error("{} is not there: the project has no kind {kind}; `pintle add resource {kind}` adds it", path.display())]
+    NoKind {
+        /// Where its types should be.
+        path: PathBuf,
+        /// The kind.
+        kind: String,
+    },
+    /// A kind has a version already, or not the one that another was to be made from.
+    #[error("{kind} has the versions {}: {why}", versions.join(", "))]
+    Version {
+        /// The kind.
+        kind: String,
+        /// Its versions.
+        versions: Vec<String>,
+        /// What does not go with them.
+        why: String,
+    },
+    /// The place is gone where a kind with several versions should be declared.
+    #[error(
+        "{} has no line `{one}` any more; put `{several}` where the kind is declared, and say it again",
+        path.display()
+    )]
+    Undeclared {
+        /// The file.
+        path: PathBuf,
+        /// The line of a kind with one version.
+        one: String,
+        /// The line of one with several.
+        several: String,
+    },
+    /// The file of a version does not say what is needed of it.
+    #[error(transparent)]
+    Unclear(#[from] UnclearSource),
     /// The place for a line is gone.
     #[error(transparent)]
     Marker(#[from] MarkerMissing),

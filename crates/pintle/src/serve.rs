@@ -6,7 +6,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pintle_engine::{Engine, Hook, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy};
+use pintle_engine::{
+    Conversions, Engine, Hook, Limits, Refusal, RuleSource, Setup, SystemClock, SystemEntropy,
+};
 use pintle_store::{HistoryLimits, MemoryStore, Store};
 use pintle_store_sqlite::{OpenError, SqliteStore};
 use tokio::net::TcpListener;
@@ -139,17 +141,25 @@ pub(crate) fn check_reach(
     Ok(())
 }
 
+/// What a program that embeds the server adds to it.
+#[derive(Debug, Default)]
+pub(crate) struct Extensions {
+    pub(crate) hook: Option<Arc<dyn Hook>>,
+    pub(crate) conversions: Conversions,
+}
+
 pub(crate) async fn start_engine(
     config: &ServeConfig,
     store: Arc<dyn Store>,
     rules: RuleSource,
-    hook: Option<Arc<dyn Hook>>,
+    program: Extensions,
 ) -> Result<Arc<Engine>, ServeError> {
     let limits = Limits { object_bytes_max: config.body_bytes_max, ..Limits::default() };
     let setup = Setup {
         store,
         rules,
-        hook,
+        hook: program.hook,
+        conversions: program.conversions,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         limits,

@@ -11,6 +11,7 @@ use pintle_engine::{AccessMode, Engine, Hook, RuleSource};
 use pintle_events::{Bus, Cursor, InvalidPattern, Pattern, Subscription};
 use pintle_graphql::{GraphqlDoor, GraphqlSettings, Numbers, OperationLimits, StreamLimits};
 use pintle_http::{Door, Doors, Entrance, Metrics, ServerLimits, Subject, answer};
+use pintle_kinds::Conversion;
 use pintle_kube::{KubeDoor, KubeSettings};
 use pintle_model::{GroupResource, Revision};
 use pintle_rest::{RestDoor, RestSettings};
@@ -23,13 +24,14 @@ use crate::apply::{Applied, apply};
 use crate::authorization;
 use crate::banner::Banner;
 use crate::config::{GraphqlConfig, ServeConfig, StoreChoice};
+use crate::conversion;
 use crate::deliveries::{Deliveries, Running};
 use crate::identity::Identity;
 use crate::in_process::InProcess;
 use crate::manifests::{self, Manifest, ManifestLimits, Manifests, Place};
 use crate::observe::Observation;
 use crate::policies::Policies;
-use crate::serve::{ServeError, check_reach, listen, open_store, start_engine};
+use crate::serve::{Extensions, ServeError, check_reach, listen, open_store, start_engine};
 use crate::service_manager::{ServiceManager, State};
 use crate::signals::Signals;
 use crate::tls::ServerTls;
@@ -43,7 +45,7 @@ const CALM_MAX: Duration = Duration::from_secs(5);
 pub struct Builder {
     settings: ServeConfig,
     documents: Vec<Result<Value, serde_json::Error>>,
-    hook: Option<Arc<dyn Hook>>,
+    program: Extensions,
     catches_signals: bool,
 }
 
@@ -81,8 +83,21 @@ impl Builder {
     }
 
     /// Asks the program about whatever the rules allow.
-    pub fn hook(self, hook: impl Hook + 'static) -> Self {
-        Self { hook: Some(Arc::new(hook)), ..self }
+    pub fn hook(mut self, hook: impl Hook + 'static) -> Self {
+        self.program.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Converts between versions of kinds: each object is stored in the storage version of its
+    /// kind, and can be read and written in every version that is served.
+    ///
+    /// Versions between which there is no conversion are reached over others. A kind without any is
+    /// served as upstream's strategy `None` has it: each version leaves out what it does not know.
+    pub fn conversions(mut self, conversions: impl IntoIterator<Item = Conversion>) -> Self {
+        for conversion in conversions {
+            conversion::add(&mut self.program.conversions, &conversion);
+        }
+        self
     }
 
     /// Takes signals from before it answers on, so that one that comes at once finds it prepared.
@@ -92,7 +107,7 @@ impl Builder {
 
     /// Starts the server: when this returns, it answers. It has to be called on a runtime of tokio.
     pub async fn start(self) -> Result<Server, ServeError> {
-        let Self { settings: config, documents, hook, catches_signals } = self;
+        let Self { settings: config, documents, program, catches_signals } = self;
         let manifests = load(&config, documents)?;
         tell_of_files(&config, &manifests);
         let identity = Identity::load(&config).await?;
@@ -109,9 +124,11 @@ impl Builder {
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let rules = RuleSource { mode, policies: policies.read().to_vec() };
-        let engine = start_engine(&config, store, rules, hook).await?;
+        let conversions = program.conversions.clone();
+        let engine = start_engine(&config, store, rules, program).await?;
         observation.start(engine.newest());
         apply_all(&engine, &manifests.manifests).await?;
+        conversion::tell_of_gaps(&conversions, &engine.catalog());
         // Then what is served is established, and the first version that a client sees is not just
         // about to change. Whatever takes longer goes on beside the requests.
         drop(tokio::time::timeout(CALM_MAX, engine.calm()).await);

@@ -8,7 +8,7 @@ use pintle_schema::Definition;
 use pintle_store::{Event, TailQuery};
 
 use crate::engine::Shared;
-use crate::lifecycle::DEFINITIONS;
+use crate::lifecycle::{DEFINITIONS, first_stored};
 use crate::{Refusal, Served};
 
 /// So many kinds that are gone are remembered.
@@ -44,7 +44,7 @@ impl Kinds {
             Some(found) => Some(found),
             None => removed_later(&key, event.revision, shared).await?,
         };
-        let Some(served) = definition.as_deref().and_then(read) else {
+        let Some(served) = definition.as_deref().and_then(|it| read(it, shared)) else {
             let revision = event.revision;
             tracing::warn!(%resource, %revision, "an event is not told: its kind is not known");
             return Ok(None);
@@ -77,8 +77,10 @@ async fn removed_later(
     Ok(None)
 }
 
-/// Objects of a kind that is gone are told as they were stored.
-fn read(object: &Object) -> Option<Served> {
+/// Objects of a kind that is gone are told as its last definition has them.
+fn read(object: &Object, shared: &Shared) -> Option<Served> {
     let definition = Definition::from_crd(&object.key.name.name, &object.body.to_map()).ok()?;
-    Some(Served::new(Arc::new(definition), Revision::ZERO, Revision::ZERO, true))
+    let steps = shared.conversions.of(&definition.kind.resource());
+    let served = Served::new(Arc::new(definition), Revision::ZERO, Revision::ZERO, true);
+    Some(served.converting(steps, first_stored(object).as_deref()))
 }

@@ -52,6 +52,8 @@ struct Compiled {
     has_names: bool,
     created: Revision,
     since: Revision,
+    /// The first of the versions that its status notes as stored.
+    first_stored: Option<Arc<str>>,
     terminating: bool,
     definition: Result<Arc<Definition>, String>,
 }
@@ -95,7 +97,9 @@ impl Definitions {
             if let (Ok(definition), Names::Accepted { .. }) = (&compiled.definition, names) {
                 let definition = Arc::clone(definition);
                 let Compiled { created, since, terminating, .. } = *compiled;
-                catalog.insert(Served::new(definition, created, since, terminating));
+                let steps = shared.conversions.of(&definition.kind.resource());
+                let served = Served::new(definition, created, since, terminating);
+                catalog.insert(served.converting(steps, compiled.first_stored.as_deref()));
             }
         }
         shared.serve(catalog);
@@ -159,6 +163,7 @@ impl State {
             has_names: keeps_names || says_names_accepted(object),
             created: object.created_revision,
             since: object.body_revision,
+            first_stored: first_stored(object),
             terminating: object.metadata.is_terminating(),
             definition,
         };
@@ -286,6 +291,13 @@ fn says_names_accepted(object: &Object) -> bool {
     let body = object.body.to_map();
     let names = body.get("spec").and_then(|spec| spec.get("names"));
     names.is_some() && status.get("acceptedNames") == names
+}
+
+/// The version that objects of a kind were stored in first, as far as its status says.
+pub(crate) fn first_stored(object: &Object) -> Option<Arc<str>> {
+    let status = object.status.as_ref()?.to_value();
+    let first = status.get("storedVersions")?.as_array()?.first()?;
+    first.as_str().map(Arc::from)
 }
 
 fn compile(object: &Object) -> Result<Arc<Definition>, String> {

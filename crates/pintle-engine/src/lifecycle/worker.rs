@@ -285,9 +285,12 @@ impl Engine {
         let served = catalog.get(&key.resource).ok_or_else(|| {
             Refusal::Internal(format!("{} is written by the server, and not served", key.resource))
         })?;
+        // In the version that it is in, so that what cannot be converted can be looked after, too.
+        let noted = self.store().peek(key).and_then(|object| object.body_version.clone());
+        let noted = noted.and_then(|name| served.definition.version(&name));
         let write = Write {
             served: Arc::clone(served),
-            version: Arc::clone(served.default_version()),
+            version: Arc::clone(noted.unwrap_or_else(|| served.default_version())),
             key: key.clone(),
             intent,
             dry_run: false,

@@ -90,8 +90,34 @@ impl Double {
         let put = Put::Main { metadata, body, status: None };
         let (key, expect) = (before.key.clone(), Some(before.revision));
         let (at, manner) = (Timestamp(0), Manner::Replaced);
-        let won = self.memory.commit(vec![Change { key, expect, put, at, manner }]).await;
+        let won =
+            self.memory.commit(vec![Change { key, expect, put, at, manner, version: None }]).await;
         assert!(matches!(won, Ok(Committed::At(_))));
+    }
+
+    /// Makes an object past the engine, as those were made of which nobody noted a version.
+    pub(crate) async fn commit_unnoted(&self, key: &ObjectKey, body: &serde_json::Value) {
+        let metadata = json!({
+            "name": key.name.name, "namespace": key.name.namespace, "uid": "device-unnoted",
+            "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z",
+        });
+        let metadata = Arc::new(serde_json::from_value(metadata).unwrap());
+        let put = Put::Create { metadata, body: Json::from_value(body), status: None };
+        let (key, at, manner) = (key.clone(), Timestamp(0), Manner::Replaced);
+        let change = Change { key, expect: None, put, at, manner, version: None };
+        let won = self.memory.commit(vec![change]).await;
+        assert!(matches!(won, Ok(Committed::At(_))));
+    }
+
+    /// Puts another body into an object past the engine.
+    pub(crate) async fn commit_body(&self, key: &ObjectKey, body: &serde_json::Value) {
+        let before = self.memory.peek(key).unwrap();
+        let (metadata, body) = (Arc::clone(&before.metadata), Some(Json::from_value(body)));
+        let put = Put::Main { metadata, body, status: None };
+        let (key, expect) = (key.clone(), Some(before.revision));
+        let (at, manner, version) = (Timestamp(0), Manner::Replaced, before.body_version.clone());
+        let change = Change { key, expect, put, at, manner, version };
+        assert!(matches!(self.memory.commit(vec![change]).await, Ok(Committed::At(_))));
     }
 
     /// Removes an object past the engine, which hears of it from the log alone.
@@ -99,7 +125,8 @@ impl Double {
         let expect = self.memory.peek(key).map(|object| object.revision);
         let (put, at, manner) = (Put::Delete, Timestamp(0), Manner::Replaced);
         let key = key.clone();
-        match self.memory.commit(vec![Change { key, expect, put, at, manner }]).await {
+        match self.memory.commit(vec![Change { key, expect, put, at, manner, version: None }]).await
+        {
             Ok(Committed::At(objects)) => objects[0].revision,
             other => panic!("{other:?}"),
         }

@@ -9,8 +9,8 @@ use pintle_rules::Refusal as RulesRefusal;
 use serde_json::{Value, json};
 
 use crate::world::{
-    Terms, Want, World, all, create, delete, device, merge, merge_status, names, replace, report,
-    spec, tell_until, told, user,
+    Terms, Want, World, all, create, delete, device, devices, merge, merge_status, names, replace,
+    report, spec, tell_until, told, user,
 };
 
 /// Nobody but root sees or touches what is blue; what is grey can be seen, and its status is its
@@ -146,7 +146,8 @@ async fn what_is_hidden_is_in_no_read() {
     let ann = user("ann");
     let rules = world.engine.rules();
     for (name, expected) in [("b", "blue is not for everybody"), ("g", "")] {
-        let get = Get { key: device(name), subresource: None };
+        let version = Arc::clone(world.served(&devices()).default_version());
+        let get = Get { key: device(name), version, subresource: None };
         let found = world.engine.get(&rules.grant(&ann, get).unwrap()).await;
         assert_eq!(found.err().map(reason).unwrap_or_default(), expected, "{name}");
         let object = world.peek(&device(name)).unwrap();

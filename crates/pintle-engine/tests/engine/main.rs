@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod contention;
+mod conversions;
 mod definitions;
 mod double;
 mod faults;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use pintle_authz::{MASTERS, Policy, User};
 use pintle_engine::{
-    AccessMode, Catalog, Clock, Engine, Entropy, Get, Hook, Limits, List, NoneWritten, Refusal,
-    RuleSource, Selection, Served, Setup, Start, Watch, WatchEvent, Watcher, Write, Written,
+    AccessMode, Catalog, Clock, Conversions, Engine, Entropy, Get, Hook, Limits, List, NoneWritten,
+    Refusal, RuleSource, Selection, Served, Setup, Start, Watch, WatchEvent, Watcher, Write,
+    Written,
 };
 use pintle_model::{
     FieldSelector, GroupResource, LabelSelector, Manner, Object, ObjectKey, Revision, Timestamp,
@@ -16,6 +17,7 @@ use pintle_rules::{
     Conduct, DeleteOptions, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
     MetadataMode, Patch, PatchRoot, Precondition, Propagation, UidForm,
 };
+use pintle_schema::Version;
 use pintle_store::{HistoryLimits, Store};
 use serde_json::{Map, Value, json};
 
@@ -69,6 +71,7 @@ pub(crate) struct Terms {
     pub(crate) mode: AccessMode,
     pub(crate) policies: Vec<Policy>,
     pub(crate) hook: Option<Arc<dyn Hook>>,
+    pub(crate) conversions: Conversions,
 }
 
 impl Default for Terms {
@@ -79,6 +82,7 @@ impl Default for Terms {
             mode: AccessMode::Rules,
             policies: Vec::new(),
             hook: None,
+            conversions: Conversions::default(),
         }
     }
 }
@@ -114,6 +118,7 @@ impl World {
             store: Arc::clone(&store) as Arc<dyn Store>,
             rules: RuleSource { mode: terms.mode, policies: terms.policies },
             hook: terms.hook,
+            conversions: terms.conversions,
             clock: Arc::new(Ticking(AtomicI64::new(1_700_000_000_000_000))),
             entropy: Arc::clone(&entropy) as Arc<dyn Entropy>,
             limits: terms.limits,
@@ -200,7 +205,18 @@ impl World {
     }
 
     pub(crate) async fn get(&self, key: &ObjectKey) -> Result<Arc<Object>, Refusal> {
-        let get = Get { key: key.clone(), subresource: None };
+        self.get_in(key, None).await
+    }
+
+    pub(crate) async fn get_in(
+        &self,
+        key: &ObjectKey,
+        version: Option<&str>,
+    ) -> Result<Arc<Object>, Refusal> {
+        let served = self.catalog().get(&key.resource).cloned();
+        let served = served.ok_or(Refusal::Rules(pintle_rules::Refusal::NotFound))?;
+        let version = Arc::clone(version_of(&served, version));
+        let get = Get { key: key.clone(), version, subresource: None };
         self.engine.get(&self.engine.rules().grant(&master(), get)?).await
     }
 
@@ -260,6 +276,11 @@ impl World {
     }
 }
 
+fn version_of<'a>(served: &'a Served, name: Option<&str>) -> &'a Arc<Version> {
+    let named = name.map(|name| served.definition.version(name).unwrap());
+    named.unwrap_or_else(|| served.default_version())
+}
+
 /// What a write wants.
 #[derive(Debug, Clone)]
 pub(crate) struct Want {
@@ -267,18 +288,20 @@ pub(crate) struct Want {
     edit: Edit,
     precondition: Precondition,
     dry_run: bool,
+    /// Nothing for the default one.
+    version: Option<&'static str>,
 }
 
 impl Want {
     fn new(lane: Lane, edit: Edit) -> Self {
-        Self { lane, edit, precondition: Precondition::default(), dry_run: false }
+        Self { lane, edit, precondition: Precondition::default(), dry_run: false, version: None }
     }
 
     fn into_write(self, served: Arc<Served>, key: &ObjectKey) -> Write {
-        let Self { lane, edit, precondition, dry_run } = self;
+        let Self { lane, edit, precondition, dry_run, version } = self;
         let intent =
             Intent { lane, edit, precondition, conduct: CONDUCT, manager: "tests".to_owned() };
-        let version = Arc::clone(served.default_version());
+        let version = Arc::clone(version_of(&served, version));
         Write { served, version, key: key.clone(), intent, dry_run }
     }
 
@@ -290,6 +313,12 @@ impl Want {
     /// Only on this version.
     pub(crate) fn at(mut self, revision: Revision) -> Self {
         self.precondition.revision = Some(revision);
+        self
+    }
+
+    /// In this version of the kind.
+    pub(crate) fn in_version(mut self, name: &'static str) -> Self {
+        self.version = Some(name);
         self
     }
 

@@ -100,6 +100,7 @@ fn typed(call: &Call, target: &Target, refusal: &Refusal, found: &Answer) -> Rec
         }
         Refusal::OutcomeUnknown(_) => base("ServerError", "OUTCOME_UNKNOWN", found),
         Refusal::Internal(_)
+        | Refusal::Unconverted(_)
         | Refusal::Expired { .. }
         | Refusal::FromTheFuture { .. }
         | Refusal::NotSelectable { .. } => base("ServerError", "INTERNAL", found),

@@ -76,11 +76,16 @@ async fn found(call: &Call, target: Target) -> Answered {
     let Target { kind, key, .. } = target;
     let rules = call.engine.rules();
     let user = &call.caller.user;
-    let granted = rules.grant(user, Get { key: key.clone(), subresource: None });
+    let granted = rules.grant(
+        user,
+        Get { key: key.clone(), version: Arc::clone(&kind.version), subresource: None },
+    );
     let (granted, whole) = match granted {
         Ok(granted) => (granted, true),
         Err(forbidden) => {
-            let part = Get { key: key.clone(), subresource: Some(Subresource::Status) };
+            let version = Arc::clone(&kind.version);
+            let subresource = Some(Subresource::Status);
+            let part = Get { key: key.clone(), version, subresource };
             let granted = rules.grant(user, part);
             let refused = |_| call.refused(&forbidden.into(), &key.resource, &key.name.name);
             (granted.map_err(refused)?, false)

@@ -160,7 +160,7 @@ impl Call {
                 recording.note(|exchange| exchange.told(&fault.to_answer()));
                 Err(fault)
             }
-            Err(Refused::Refusal(refusal @ Refusal::Internal(_))) => {
+            Err(Refused::Refusal(refusal @ (Refusal::Internal(_) | Refusal::Unconverted(_)))) => {
                 let key = &target.key;
                 Err(self.refused(refusal, &key.resource, &key.name.name))
             }

@@ -49,6 +49,7 @@ fn device(status: &Value) -> Arc<Object> {
         put,
         at: Timestamp::parse(NOW).unwrap(),
         manner: Manner::Replaced,
+        version: None,
     };
     Arc::new(Object::after(None, &change, Revision(7)).unwrap())
 }

@@ -361,6 +361,7 @@ fn outside_status(object: &Object) -> Object {
         status: None,
         ledger: None,
         status_revision: Revision::ZERO,
+        status_version: None,
         revision: Revision::ZERO,
         updated_at: pintle_model::Timestamp(0),
         ..object.clone()
@@ -369,7 +370,8 @@ fn outside_status(object: &Object) -> Object {
 
 fn lanes(world: &World) -> Option<(Object, Value, pintle_model::Generation)> {
     let object = world.current.as_ref()?;
-    let without_revisions = Object { body_revision: Revision::ZERO, ..outside_status(object) };
+    let without_revisions =
+        Object { body_revision: Revision::ZERO, body_version: None, ..outside_status(object) };
     Some((without_revisions, world.status(), object.generation()))
 }
 

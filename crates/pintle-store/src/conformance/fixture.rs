@@ -24,7 +24,14 @@ pub fn key(name: &str) -> ObjectKey {
 /// A change that was decided one second into the epoch.
 pub fn change(key: &ObjectKey, expect: Option<&Object>, put: Put) -> Change {
     let expect = expect.map(|object| object.revision);
-    Change { key: key.clone(), expect, put, at: Timestamp(1_000_000), manner: Manner::Replaced }
+    Change {
+        key: key.clone(),
+        expect,
+        put,
+        at: Timestamp(1_000_000),
+        manner: Manner::Replaced,
+        version: Some("v1".into()),
+    }
 }
 
 /// The creation of an object whose body and uid tell its name.

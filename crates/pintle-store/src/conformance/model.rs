@@ -101,7 +101,7 @@ impl Model {
         let removed = matches!(change.put, Put::Delete);
         let mut object = current.unwrap_or_else(|| blank(&change.key, revision));
         (object.revision, object.updated_at) = (revision, change.at);
-        write_lanes(&mut object, &change.put, revision);
+        write_lanes(&mut object, change, revision);
         let mut now = self.now();
         now.remove(&change.key);
         if !removed {
@@ -125,13 +125,16 @@ fn blank(key: &ObjectKey, revision: Revision) -> Object {
         created_revision: revision,
         body_revision: revision,
         status_revision: revision,
+        body_version: None,
+        status_version: None,
     }
 }
 
-fn write_lanes(object: &mut Object, put: &Put, revision: Revision) {
-    let (metadata, body, put_status) = match put {
+fn write_lanes(object: &mut Object, change: &Change, revision: Revision) {
+    let (metadata, body, put_status) = match &change.put {
         Put::Create { metadata, body, status } => {
             object.status.clone_from(status);
+            object.status_version.clone_from(&change.version);
             (Some(metadata), Some(body), None)
         }
         Put::Main { metadata, body, status } => (Some(metadata), body.as_ref(), status.as_ref()),
@@ -143,11 +146,13 @@ fn write_lanes(object: &mut Object, put: &Put, revision: Revision) {
     }
     if let Some(body) = body {
         (object.body, object.body_revision) = (body.clone(), revision);
+        object.body_version.clone_from(&change.version);
     }
     if let Some(StatusPut { status, ledger, flips: _ }) = put_status {
         object.status.clone_from(status);
         object.ledger.clone_from(ledger);
         object.status_revision = revision;
+        object.status_version.clone_from(&change.version);
     }
 }
 
@@ -172,7 +177,9 @@ impl Wish {
         let expect = expect.filter(|_| !(creates && self.behind == 0));
         let at = Timestamp(i64::from(self.text) * 1_000);
         let manner = if self.text.is_multiple_of(2) { Manner::Replaced } else { Manner::Patched };
-        Change { key: self.key(), expect, put: self.put(current), at, manner }
+        let version = [None, Some("v1"), Some("v2beta1")][usize::from(self.text) % 3];
+        let version = version.map(Arc::from);
+        Change { key: self.key(), expect, put: self.put(current), at, manner, version }
     }
 
     /// Every third write turns a condition over.

@@ -94,6 +94,16 @@ pub(super) fn below(root: &Path, dir: &str) -> Result<Vec<String>, ProjectError>
     Ok(found)
 }
 
+/// The modules of a project's kinds: `device`, `device_v2`.
+pub(super) fn kind_modules(dir: &Path) -> Result<Vec<String>, ProjectError> {
+    let found = below(dir, "kinds/src")?;
+    let modules = found.iter().filter_map(|path| {
+        let module = path.strip_prefix("kinds/src/")?.strip_suffix(".rs")?;
+        (!module.contains('/')).then(|| module.to_owned())
+    });
+    Ok(modules.collect())
+}
+
 pub(super) fn say(out: &mut impl Write, text: &str) {
     // A reader that has gone stops nothing.
     drop(writeln!(out, "{text}").and_then(|()| out.flush()));

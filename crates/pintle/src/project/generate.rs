@@ -12,7 +12,7 @@ use pintle_scaffold::{File, GENERATED, Owner, ProjectName, client, yaml};
 use serde_json::Value;
 
 use super::ProjectError;
-use super::files::{below, create, read, replace, say, shown};
+use super::files::{below, create, kind_modules, read, replace, say, shown};
 use super::manifest::{Project, cargo};
 use super::rules::{POLICY, Rules};
 use crate::{InProcess, Server};
@@ -37,7 +37,8 @@ pub fn generate(args: &GenerateArgs, out: &mut impl Write) -> Result<(), Project
     let project = Project::read(&args.dir)?;
     say(out, "Compiling the kinds, to ask them what they are …");
     let definitions = definitions(&args.dir)?;
-    let files = files(&project.name, &definitions)?;
+    let modules = kind_modules(&args.dir)?;
+    let files = files(&project.name, &definitions, &modules)?;
     let stale = stale(&args.dir, &files)?;
     let rules = Rules::of(&project.name, &args.dir, &definitions)?;
     if args.check {
@@ -75,8 +76,12 @@ fn name_of(definition: &Value) -> String {
 }
 
 /// Every file, as it should be.
-fn files(name: &ProjectName, definitions: &[Value]) -> Result<Vec<File>, ProjectError> {
-    let mut files = vec![client(name, definitions)];
+fn files(
+    name: &ProjectName,
+    definitions: &[Value],
+    modules: &[String],
+) -> Result<Vec<File>, ProjectError> {
+    let mut files = vec![client(name, definitions, modules)];
     for definition in definitions {
         let path = format!("{DIR}/crds/{}.yaml", name_of(definition));
         files.push(generated(path, format!("# {GENERATED}\n{}", yaml(definition))));

@@ -57,7 +57,7 @@ pub fn init(args: &InitArgs, out: &mut impl Write) -> Result<(), ProjectError> {
     check_empty(&dir)?;
     let from = dependencies(&args)?;
     let mut files = project(&name, &group, &from);
-    files.push(client(&name, &[]));
+    files.push(client(&name, &[], &[]));
     for file in &files {
         let path = dir.join(&file.path);
         let text = match file.owner {

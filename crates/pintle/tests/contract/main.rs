@@ -15,6 +15,7 @@ mod audit;
 mod backup;
 mod client;
 mod command_line;
+mod conversions;
 mod crash;
 mod embedded;
 mod events;

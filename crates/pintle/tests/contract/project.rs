@@ -194,8 +194,98 @@ fn a_kind_is_added_once_and_beside_what_people_wrote() {
     let reconcilers = place.read("api/src/reconcilers.rs");
     assert!(reconcilers.contains("manager.with(boot_config::BootConfigReconciler)"));
     let files = place.files();
-    place.run(&add).bad(2, "the project has a kind of this name");
+    place.run(&add).bad(2, "is there already");
     assert_eq!(place.files(), files);
+}
+
+#[test]
+fn a_version_is_a_copy_and_its_conversions() {
+    let place = Place::with_project();
+    let first = place.read("api/kinds/src/device.rs");
+    let add = |version| ["add", "version", version, "--kind=Device", "--dir=api"];
+    place.run(&add("v2")).good();
+    assert_eq!(place.read("api/kinds/src/device.rs"), first);
+    let copy = first.replace("version = \"v1\"", "version = \"v2\"");
+    assert_eq!(place.read("api/kinds/src/device_v2.rs"), copy);
+    let conversion = place.read("api/kinds/src/device_v2_conversion.rs");
+    for part in [
+        "Conversion::between(\"devices.infra.example.io\", \"v1\", \"v2\")",
+        "use crate::device_v2 as v2;",
+        "impl TryFrom<v2::DeviceStatus> for v1::DeviceStatus",
+    ] {
+        assert!(conversion.contains(part), "{part} in\n{conversion}");
+    }
+    let library = place.read("api/kinds/src/lib.rs");
+    for line in [
+        "mod device_versions;",
+        "pub mod device_v2;",
+        "device_versions::definition(),",
+        "device_versions::conversions(),",
+    ] {
+        assert!(library.contains(line), "{line} in\n{library}");
+    }
+    assert!(!library.contains("<Device as kube::CustomResourceExt>::crd(),"), "{library}");
+
+    // One more is made from the newest, and added to what is there.
+    place.run(&add("v3alpha1")).good();
+    let versions = place.read("api/kinds/src/device_versions.rs");
+    for line in [
+        "const STORED: &str = \"v1\";",
+        "<crate::device_v2::Device as kube::CustomResourceExt>::crd(),",
+        "<crate::device_v3alpha1::Device as kube::CustomResourceExt>::crd(),",
+        "crate::device_v3alpha1_conversion::conversion(),",
+    ] {
+        assert!(versions.contains(line), "{line} in\n{versions}");
+    }
+    let conversion = place.read("api/kinds/src/device_v3alpha1_conversion.rs");
+    assert!(conversion.contains("between(\"devices.infra.example.io\", \"v2\", \"v3alpha1\")"));
+
+    let files = place.files();
+    for (version, more, said) in [
+        ("v2", "--kind=Device", "Device has the versions v3alpha1, v1, v2: there is a v2 already"),
+        ("v9", "--from=v7", "there is no v7"),
+        ("two", "--kind=Device", "is no version"),
+    ] {
+        let args: Vec<&str> = match more {
+            "--kind=Device" => add(version).to_vec(),
+            more => [&add(version)[..], &[more]].concat(),
+        };
+        place.run(&args).bad(2, said);
+    }
+    let of_nothing = ["add", "version", "v2", "--kind=Rack", "--dir=api"];
+    place
+        .run(&of_nothing)
+        .bad(2, "the project has no kind Rack; `pintle add resource Rack` adds it");
+    assert_eq!(place.files(), files);
+}
+
+/// The client has the types and the paths of every version.
+#[test]
+fn every_version_has_a_client() {
+    let place = Place::with_project();
+    let mut kind = device_kind();
+    let mut second = kind["spec"]["versions"][0].clone();
+    second["name"] = json!("v2");
+    second["storage"] = json!(false);
+    kind["spec"]["versions"].as_array_mut().unwrap().push(second);
+    place.define(&[kind]);
+    // A version that somebody declares by hand has no types that the client could name.
+    place.run(&["generate", "--dir=api"]).good();
+    assert!(!place.read("api/src/client.rs").contains("v2"));
+    place.run(&["add", "version", "v2", "--kind=Device", "--dir=api"]).good();
+    place.run(&["generate", "--dir=api"]).good();
+    let client = place.read("api/src/client.rs");
+    for part in [
+        "use api_kinds::{Device, DeviceStatus};",
+        "use api_kinds::device_v2::{Device as DeviceV2, DeviceStatus as DeviceStatusV2};",
+        "pub fn devices(&self) -> Api<Device> {",
+        "pub fn devices_v2(&self) -> Api<DeviceV2> {",
+        "self.raw.resource_of(\"devices\", \"infra.example.io\", \"v2\")",
+        "pub async fn update_device_v2_status(",
+        "status: &DeviceStatusV2,",
+    ] {
+        assert!(client.contains(part), "{part} in\n{client}");
+    }
 }
 
 #[test]
