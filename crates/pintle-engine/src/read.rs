@@ -236,6 +236,8 @@ impl Engine {
                 if !page.more {
                     break;
                 }
+                // A long list takes turns with everybody else.
+                tokio::task::yield_now().await;
             }
         }
         Ok(listed)

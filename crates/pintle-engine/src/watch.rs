@@ -198,6 +198,8 @@ impl Watcher {
     }
 
     async fn next_page(&mut self) -> Result<Vec<WatchEvent>, Refusal> {
+        // Whoever tells a long state takes turns with everybody else.
+        tokio::task::yield_now().await;
         let Phase::State { rest, after, at } = &self.phase else { return Ok(Vec::new()) };
         let Some(selection) = rest.front().and_then(|index| self.selections.get(*index)) else {
             return Ok(Vec::new());

@@ -176,7 +176,8 @@ async fn make(catalog: Arc<Catalog>, kinds: Arc<[Kind]>, mut parts: Parts) -> (E
 /// The kinds in the order in which they get their names: core kinds, and then the earlier ones
 /// before the later ones.
 fn kinds(catalog: &Catalog) -> Vec<Kind> {
-    let mut served: Vec<&Arc<Served>> = catalog.iter().collect();
+    let mut served: Vec<&Arc<Served>> =
+        catalog.iter().filter(|it| it.default_version().served).collect();
     served.sort_by_key(|served| (!served.definition.core, served.declared, served.resource()));
     let with_version =
         |it: &Arc<Served>| (Arc::clone(&it.definition), Arc::clone(it.default_version()));

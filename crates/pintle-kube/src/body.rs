@@ -92,9 +92,11 @@ pub(crate) fn parse_json(text: &[u8]) -> Result<Read, Failure> {
     Ok(Read { value: parsed.value, duplicates: parsed.duplicates })
 }
 
-/// YAML of a request is no deeper than JSON can be, and its aliases make it no larger than this.
+/// YAML of a request is no deeper than JSON can be, and its aliases add no more than so much: a few
+/// hundred bytes could otherwise take seconds to read.
 const YAML_DEPTH_MAX: usize = 100;
 const YAML_NODES_MAX: usize = 1_000_000;
+const YAML_REPLAYED_MAX: usize = 20_000;
 
 fn parse_yaml(bytes: &[u8]) -> Result<Read, Failure> {
     let text =
@@ -106,7 +108,7 @@ fn parse_yaml(bytes: &[u8]) -> Result<Read, Failure> {
             max_nodes: YAML_NODES_MAX,
         },
         alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: YAML_NODES_MAX,
+            max_total_replayed_events: YAML_REPLAYED_MAX,
         },
     };
     let value: Value = serde_saphyr::from_str_with_options(text, options)
@@ -137,5 +139,23 @@ fn take_text(fields: &mut Map<String, Value>, name: &str) -> Result<Option<Strin
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
         Some(_) => Err(Failure::bad_request(format!("{name} must be a string"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_repeat_a_little_and_no_more() {
+        let read = parse_yaml(b"a: &a {x: 1}\nb: *a\n").unwrap_or_else(|_| panic!("no bomb"));
+        assert_eq!(read.value, serde_json::json!({"a": {"x": 1}, "b": {"x": 1}}));
+        let level = |level: u32| {
+            let below = vec![format!("*a{}", level - 1); 10].join(", ");
+            format!("a{level}: &a{level} [{below}]\n")
+        };
+        let first = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        let bomb = first + &(1..7).map(level).collect::<Vec<_>>().concat();
+        assert!(parse_yaml(bomb.as_bytes()).is_err());
     }
 }

@@ -218,8 +218,12 @@ pub(crate) fn negotiate(
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split([',', ';']))
         .find_map(|part| part.trim().strip_prefix("version="));
-    let Some(asked) = asked else { return Ok(Arc::clone(served.default_version())) };
-    let asked = asked.trim_matches('"');
+    let asked = match asked {
+        Some(asked) => asked.trim_matches('"'),
+        None if served.default_version().served => return Ok(Arc::clone(served.default_version())),
+        // A kind of which no version is served.
+        None => &served.default_version().name,
+    };
     let version = served.definition.version(asked).filter(|version| version.served);
     version.cloned().ok_or_else(|| Failure::UnknownVersion {
         asked: asked.chars().take(64).collect(),

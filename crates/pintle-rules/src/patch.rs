@@ -78,6 +78,8 @@ pub struct PatchLimits {
     pub depth_max: usize,
     /// So many items of lists may be moved up or down to make or close gaps.
     pub shifted_items_max: usize,
+    /// So many values may be copied. Small ones take far more memory than they have bytes.
+    pub copied_values_max: usize,
     /// So many values may be looked at because operations put them somewhere, each time anew.
     pub visited_values_max: usize,
 }
@@ -92,6 +94,7 @@ impl Default for PatchLimits {
             operations_max: 10_000,
             result_bytes_max: 16 * 1024 * 1024,
             depth_max: DEPTH_MAX,
+            copied_values_max: 100_000,
             shifted_items_max: 100_000_000,
             visited_values_max: 10_000_000,
         }

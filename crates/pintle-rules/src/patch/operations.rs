@@ -127,6 +127,7 @@ fn from(operation: &PatchOperation) -> Option<&Pointer> {
 struct Budget<'a> {
     limits: &'a PatchLimits,
     copy_bytes: usize,
+    copied_values: usize,
     shifted_items: usize,
     visited_values: usize,
 }
@@ -136,6 +137,7 @@ impl<'a> Budget<'a> {
         Self {
             limits,
             copy_bytes: limits.result_bytes_max,
+            copied_values: limits.copied_values_max,
             shifted_items: limits.shifted_items_max,
             visited_values: limits.visited_values_max,
         }
@@ -150,6 +152,9 @@ impl<'a> Budget<'a> {
             measure::check_depth(value, operation.path().count(), self.limits)?;
             if matches!(operation, PatchOperation::Copy(_)) {
                 self.copy_bytes -= measure::check_size(value, self.copy_bytes, self.limits)?;
+                self.copied_values = measure::count(value, self.copied_values)
+                    .and_then(|values| self.copied_values.checked_sub(values))
+                    .ok_or(PatchError::TooMuchWork)?;
             }
         }
         let shifted = gaps(operation).map(|place| items_after(document, place)).sum();

@@ -11,6 +11,7 @@ const SMALL: PatchLimits = PatchLimits {
     operations_max: 4,
     result_bytes_max: 1024,
     depth_max: 6,
+    copied_values_max: 500,
     shifted_items_max: 100,
     visited_values_max: 1_000,
 };
@@ -389,6 +390,19 @@ fn attacks_end_early() {
         assert!(outcome.is_err());
     }
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+/// Each copy of twenty short operations doubles what there is, of which no value has many bytes.
+#[test]
+fn small_values_cannot_be_copied_without_end() {
+    let copy = |n: usize| json!({"op": "copy", "from": "/n", "path": format!("/n/a{n}")});
+    for (copies, expected) in [(14, None), (19, Some(PatchError::TooMuchWork))] {
+        let patch: Vec<_> = (0..copies).map(copy).collect();
+        let target = json!({"n": {}});
+        let limits = PatchLimits::default();
+        let outcome = patched(PatchFormat::Json, &target, &json!(patch), &limits);
+        assert_eq!(outcome.err(), expected, "{copies} copies");
+    }
 }
 
 #[test]

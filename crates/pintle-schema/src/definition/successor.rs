@@ -18,9 +18,7 @@ pub(super) fn check(
     status: Option<&Value>,
 ) -> Vec<FieldError> {
     let mut faults = Faults::new();
-    if status.is_some_and(is_established) {
-        check_immutable(next, body.get("spec"), &mut faults);
-    }
+    check_immutable(next, body.get("spec"), status.is_some_and(is_established), &mut faults);
     check_stored_versions(next, status, &mut faults);
     faults.into_vec()
 }
@@ -33,18 +31,24 @@ fn is_established(status: &Value) -> bool {
     })
 }
 
-/// Objects exist by now, stored under the scope and kind that were declared.
-fn check_immutable(next: &Definition, stored: Option<&Value>, faults: &mut Faults) {
+/// Objects are stored under the scope and kind that were declared. A kind whose names were not
+/// accepted may be called something else, as upstream; what the status says can be written, so that
+/// the scope, by which objects are found, does not depend on it.
+fn check_immutable(
+    next: &Definition,
+    stored: Option<&Value>,
+    is_established: bool,
+    faults: &mut Faults,
+) {
     let spec = FieldPath::ROOT.field("spec");
     let names = spec.field("names");
     let scope = match next.kind.scope {
         Scope::Cluster => "Cluster",
         Scope::Namespaced => "Namespaced",
     };
-    for (path, pointer, wanted) in [
-        (spec.field("scope"), "/scope", scope),
-        (names.field("kind"), "/names/kind", &next.kind.kind),
-    ] {
+    let kind = is_established.then(|| (names.field("kind"), "/names/kind", &*next.kind.kind));
+    for (path, pointer, wanted) in [(spec.field("scope"), "/scope", scope)].into_iter().chain(kind)
+    {
         let stored = stored.and_then(|spec| spec.pointer(pointer)).and_then(Value::as_str);
         if stored.is_some_and(|stored| stored != wanted) {
             faults.push(FieldError::invalid(path, &Value::from(wanted), IMMUTABLE));

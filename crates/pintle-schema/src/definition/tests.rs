@@ -310,7 +310,9 @@ fn an_established_kind_keeps_what_objects_were_stored_under() {
         (with("/spec/names/shortNames", json!([])), Some(status("True", &["v1"])), vec![]),
         (scope.clone(), Some(status("True", &["v1"])), vec![scope_fault]),
         (kind.clone(), Some(status("True", &[])), vec![kind_fault]),
-        (scope, Some(status("False", &["v1"])), vec![]),
+        (scope.clone(), Some(status("False", &["v1"])), vec![scope_fault]),
+        // What the status says can be written by others.
+        (scope, Some(json!({"conditions": []})), vec![scope_fault]),
         (kind, None, vec![]),
         (version.clone(), Some(status("False", &["v1"])), vec![version_fault]),
         (version.clone(), Some(status("False", &["v2"])), vec![]),

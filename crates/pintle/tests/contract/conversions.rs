@@ -209,3 +209,27 @@ async fn what_cannot_be_converted_says_so_on_every_door() {
     assert!(cause["message"].as_str().unwrap().contains("missing field `room`"), "{answer}");
     within("the end", server.stop()).await.unwrap();
 }
+
+/// It is stored, and nobody may speak it.
+#[tokio::test]
+async fn a_version_that_is_not_served_is_on_no_door() {
+    let mut kind = device_kind();
+    kind["spec"]["versions"][0]["served"] = json!(false);
+    let server = Server::builder().kind(kind).in_memory().start().await.unwrap();
+    let caller = Caller(server.in_process(user("root")));
+    let device = json!({"metadata": {"name": "d"}, "spec": {"name": "d", "location": "a"}});
+    for (method, path, body) in [
+        ("GET", "/devices", &Value::Null),
+        ("GET", "/devices/d", &Value::Null),
+        ("POST", "/devices", &device),
+    ] {
+        let (code, answer) = caller.call(method, path, "", body).await;
+        assert_eq!((code, &answer["reason"]), (406, &json!("VERSION_NOT_SERVED")), "{answer}");
+    }
+    let (code, _) = caller.call("GET", KUBE_V1, "", &Value::Null).await;
+    assert_eq!(code, 404);
+    let query = json!({"query": "{ devices { nodes { id } } }"});
+    let (_, answer) = caller.call("POST", "/graphql", "", &query).await;
+    assert!(answer["errors"][0]["message"].as_str().unwrap().contains("devices"), "{answer}");
+    within("the end", server.stop()).await.unwrap();
+}
