@@ -9,6 +9,8 @@
 //! Nothing here needs a runtime, a clock or the network.
 
 mod condition;
+#[cfg(feature = "schemars")]
+mod condition_schema;
 mod conversion;
 pub mod report;
 #[cfg(feature = "schemars")]
