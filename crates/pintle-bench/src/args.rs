@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, value_parser};
 
 use crate::collection::{Collection, Door};
+use crate::load::Pace;
 use crate::target::Target;
 
 /// Loads a Pintle server on this machine and says how fast it answers.
@@ -45,6 +46,10 @@ pub(crate) enum Command {
     ///
     /// Starts the servers itself.
     Overhead(OverheadArgs),
+    /// What TLS costs reads, status writes and lists, through any door
+    ///
+    /// Starts the servers itself.
+    Tls(TlsArgs),
     /// What definitions of kinds cost in memory, and how long a server takes to be ready with them
     ///
     /// Starts the servers itself.
@@ -239,14 +244,13 @@ pub(crate) struct RunArgs {
     pub(crate) quick: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct OverheadArgs {
-    #[command(flatten)]
-    pub(crate) launch: LaunchArgs,
-    /// How many connections write
+/// How often to measure what is compared, in turn.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RoundsArgs {
+    /// How many connections there are
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..=1024))]
     pub(crate) connections: u16,
-    /// How many rounds; in each, every server is measured once
+    /// How many rounds; in each, everything is measured once
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..=100))]
     pub(crate) rounds: u16,
     /// How long to measure, each
@@ -255,6 +259,35 @@ pub(crate) struct OverheadArgs {
     /// How long to run before measuring, each
     #[arg(long, default_value = "0.5", value_parser = warmup)]
     pub(crate) warmup: Duration,
+}
+
+impl RoundsArgs {
+    /// Each measurement's pace.
+    pub(crate) const fn pace(&self) -> Pace {
+        Pace { warmup: self.warmup, length: self.seconds }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OverheadArgs {
+    #[command(flatten)]
+    pub(crate) launch: LaunchArgs,
+    #[command(flatten)]
+    pub(crate) rounds: RoundsArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TlsArgs {
+    #[command(flatten)]
+    pub(crate) launch: LaunchArgs,
+    /// The door that the objects are reached through
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) door: Door,
+    #[command(flatten)]
+    pub(crate) rounds: RoundsArgs,
+    /// Objects that a list shows
+    #[arg(long, default_value_t = 500, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Args)]
@@ -274,18 +307,8 @@ pub(crate) struct DefinitionsArgs {
 pub(crate) struct GraphqlArgs {
     #[command(flatten)]
     pub(crate) launch: LaunchArgs,
-    /// How many connections write
-    #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..=1024))]
-    pub(crate) connections: u16,
-    /// How many rounds; in each, both doors are measured once
-    #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..=100))]
-    pub(crate) rounds: u16,
-    /// How long to measure, each
-    #[arg(long, default_value = "2", value_parser = seconds)]
-    pub(crate) seconds: Duration,
-    /// How long to run before measuring, each
-    #[arg(long, default_value = "0.5", value_parser = warmup)]
-    pub(crate) warmup: Duration,
+    #[command(flatten)]
+    pub(crate) rounds: RoundsArgs,
 }
 
 #[derive(Debug, Args)]

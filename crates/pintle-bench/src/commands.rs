@@ -22,6 +22,7 @@ use crate::server::{Server, Subject};
 use crate::session::Session;
 use crate::store::Sizes;
 use crate::suite;
+use crate::tls;
 use crate::watch::{self, Delivered, FanOut};
 
 /// A measurement and what reports call it.
@@ -43,6 +44,7 @@ pub(crate) async fn run(command: Command) -> Result<()> {
         Command::List(args) => load_server(&args.load, Operation::List { limit: args.limit }).await,
         Command::Watch(args) => watch(&args).await,
         Command::Overhead(args) => overhead::run(args).await,
+        Command::Tls(args) => tls::run(args).await,
         Command::Definitions(args) => definitions::run(args).await,
         Command::Graphql(args) => graphql::run(args).await,
         Command::Instructions(args) => instructions::run(args).await,

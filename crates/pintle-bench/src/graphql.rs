@@ -14,7 +14,7 @@ use crate::collection::{Collection, Door};
 use crate::commands::size;
 use crate::connection;
 use crate::error::{BenchError, Result};
-use crate::load::{Measured, Pace};
+use crate::load::Measured;
 use crate::objects::{self, Created};
 use crate::operation::{OBJECTS_PER_CONNECTION, Operation, Requests};
 use crate::output::report;
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: GraphqlArgs) -> Result<()> {
     let data = session::data_dir(&args.launch.work_dir)?;
     let server = session::start(&args.launch, data.path()).await?;
     let subject = server.subject();
-    let count = usize::from(args.connections) * OBJECTS_PER_CONNECTION + 1;
+    let count = usize::from(args.rounds.connections) * OBJECTS_PER_CONNECTION + 1;
     let count = count.max(size(LISTED));
     let rest = Collection::new(Door::Rest, "devices");
     let graphql = Collection::new(Door::Graphql, "devices");
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: GraphqlArgs) -> Result<()> {
     }
     let bench = Bench { args: &args, subject: &subject };
     let mut rounds = Vec::new();
-    for _ in 0..args.rounds {
+    for _ in 0..args.rounds.rounds {
         rounds.push(Round {
             rest: bench.status("status PUT", &rest, &by_uid).await?,
             graphql: bench.status("status mutation", &graphql, &by_name).await?,
@@ -82,7 +82,7 @@ impl Bench<'_> {
         objects: &[Created],
     ) -> Result<Measured> {
         let operation = Operation::StatusPut { if_match: false, status_bytes: STATUS_BYTES };
-        self.load(name, collection, objects, operation, self.args.connections).await
+        self.load(name, collection, objects, operation, self.args.rounds.connections).await
     }
 
     async fn list(&self, collection: &Collection, objects: &[Created]) -> Result<Measured> {
@@ -97,7 +97,7 @@ impl Bench<'_> {
         operation: Operation,
         connections: u16,
     ) -> Result<Measured> {
-        let pace = Pace { warmup: self.args.warmup, length: self.args.seconds };
+        let pace = self.args.rounds.pace();
         let load = Load { name, subject: self.subject, collection, operation, objects, pace };
         measure(&load, connections).await
     }
@@ -140,9 +140,9 @@ fn written(args: &GraphqlArgs, rounds: &[Round], serialising: f64) -> String {
         report,
         "\n{} connections, {} rounds of {} s each in turn; lists of {LISTED} objects x 10 fields \
          over one connection, beside writing the same JSON from memory.\n",
-        args.connections,
-        args.rounds,
-        args.seconds.as_secs_f64()
+        args.rounds.connections,
+        args.rounds.rounds,
+        args.rounds.seconds.as_secs_f64()
     );
     report
 }

@@ -9,7 +9,7 @@
 //! [`device`] and [`documents`] (bodies), [`collection`] (paths, for each door), [`operation`]
 //! (requests), [`objects`] (creating and deleting), [`load`] (a closed loop), [`watch`] (fan-out),
 //! [`store`] (the store alone), [`server`] (child processes), [`scenario`] (one measurement),
-//! [`suite`], [`overhead`], [`graphql`] and [`definitions`] (comparisons).
+//! [`suite`], [`overhead`], [`tls`], [`graphql`] and [`definitions`] (comparisons).
 
 mod args;
 mod collection;
@@ -36,6 +36,7 @@ mod session;
 mod store;
 mod suite;
 mod target;
+mod tls;
 mod usage;
 mod watch;
 

@@ -81,7 +81,7 @@ pub(crate) async fn run(args: OverheadArgs) -> Result<()> {
     for setting in SETTINGS {
         candidates.push(Candidate::start(&args, setting).await?);
     }
-    for _ in 0..args.rounds {
+    for _ in 0..args.rounds.rounds {
         for candidate in &mut candidates {
             candidate.measure(&args).await?;
         }
@@ -106,7 +106,7 @@ impl Candidate {
             token.set_sensitive(true);
             subject.authorization = Some(token);
         }
-        let count = usize::from(args.connections) * OBJECTS_PER_CONNECTION + 1;
+        let count = usize::from(args.rounds.connections) * OBJECTS_PER_CONNECTION + 1;
         let objects = objects::create(&subject, &DEVICES, count, OBJECT_BYTES).await?;
         probe(&subject, &DEVICES, &objects, STATUS_BYTES).await?;
         Ok(Self { setting, server, subject, objects, rounds: Vec::new(), _data: data })
@@ -119,9 +119,9 @@ impl Candidate {
             collection: &DEVICES,
             operation: Operation::StatusPut { if_match: false, status_bytes: STATUS_BYTES },
             objects: &self.objects,
-            pace: crate::load::Pace { warmup: args.warmup, length: args.seconds },
+            pace: args.rounds.pace(),
         };
-        let measured = measure(&load, args.connections).await?;
+        let measured = measure(&load, args.rounds.connections).await?;
         self.rounds.push(measured);
         Ok(())
     }
@@ -185,9 +185,9 @@ fn written(args: &OverheadArgs, candidates: &[Candidate]) -> String {
         report,
         "\n{} connections, {} rounds of {} s each in turn, one server for each row, all on this \
          machine with the generator.\n",
-        args.connections,
-        args.rounds,
-        args.seconds.as_secs_f64()
+        args.rounds.connections,
+        args.rounds.rounds,
+        args.rounds.seconds.as_secs_f64()
     );
     report
 }
