@@ -46,7 +46,7 @@ pub(crate) enum Command {
     ///
     /// Starts the servers itself.
     Overhead(OverheadArgs),
-    /// What TLS costs reads, status writes and lists, through any door
+    /// What TLS costs reads, status writes, lists and watches, through any door
     ///
     /// Starts the servers itself.
     Tls(TlsArgs),
@@ -288,6 +288,8 @@ pub(crate) struct TlsArgs {
     /// Objects that a list shows
     #[arg(long, default_value_t = 500, value_parser = value_parser!(u32).range(1..=100_000))]
     pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) fan_out: FanOutArgs,
 }
 
 #[derive(Debug, Args)]

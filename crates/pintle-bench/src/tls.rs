@@ -1,4 +1,4 @@
-//! What TLS costs, through any door: reads, status writes and lists.
+//! What TLS costs, through any door: reads, status writes, lists and watches.
 //!
 //! A server with TLS and one without run beside each other and are measured in turn, round after
 //! round. What counts is the ratio within a round; the median of the rounds is told. The generator
@@ -10,21 +10,25 @@ use std::fmt::Write as _;
 use tempfile::TempDir;
 
 use crate::args::TlsArgs;
-use crate::collection::Collection;
+use crate::collection::{Collection, Door};
 use crate::commands::size;
 use crate::error::Result;
 use crate::load::Measured;
 use crate::objects::{self, Created};
-use crate::operation::{OBJECTS_PER_CONNECTION, Operation};
-use crate::output::report;
+use crate::operation::{OBJECTS_PER_CONNECTION, Operation, per_connection};
+use crate::output::{progress, report};
 use crate::overhead::median;
-use crate::report::{self as text, Table, load_table, section};
+use crate::report::{self as text, Table, load_table, section, watch_table};
 use crate::scenario::{Load, measure, probe, sound};
 use crate::server::{Server, Subject};
 use crate::session;
+use crate::watch::{self, Delivered};
 
 const OBJECT_BYTES: usize = 1_430;
 const STATUS_BYTES: usize = 370;
+const STATUS_PUT: Operation = Operation::StatusPut { if_match: false, status_bytes: STATUS_BYTES };
+/// The tail of what events take needs more seconds than a closed loop does.
+const WATCHED_TIMES: u32 = 4;
 /// A list is read over so many connections: more of them say how long a client waits for others.
 const LIST_CONNECTIONS: u16 = 1;
 
@@ -69,19 +73,21 @@ pub(crate) async fn run(args: TlsArgs) -> Result<()> {
         }
         comparisons.push(Comparison { operation, rounds });
     }
-    report(&written(&args, &comparisons))?;
+    let mut fan_outs = Vec::new();
+    if args.door != Door::Graphql {
+        for candidate in [&plain, &tls] {
+            fan_outs.push((candidate.name, candidate.fan_out(&args, &collection).await?));
+        }
+    }
     plain.server.stop().await?;
     tls.server.stop().await?;
-    sound(comparisons.iter().all(Comparison::is_sound))
+    report(&written(&args, &comparisons, &fan_outs))?;
+    let all_told = fan_outs.iter().all(|(_, delivered)| delivered.is_sound());
+    sound(all_told && comparisons.iter().all(Comparison::is_sound))
 }
 
 const fn operations(limit: u32) -> [Operation; 4] {
-    [
-        Operation::Get,
-        Operation::StatusPut { if_match: false, status_bytes: STATUS_BYTES },
-        Operation::StatusPatch,
-        Operation::List { limit },
-    ]
+    [Operation::Get, STATUS_PUT, Operation::StatusPatch, Operation::List { limit }]
 }
 
 impl Candidate {
@@ -97,6 +103,8 @@ impl Candidate {
         let subject = server.subject();
         let count = usize::from(args.rounds.connections) * OBJECTS_PER_CONNECTION + 1;
         let count = count.max(size(args.limit));
+        let writers = usize::from(args.fan_out.writers) * OBJECTS_PER_CONNECTION;
+        let count = count.max(writers);
         let objects = objects::create(&subject, collection, count, OBJECT_BYTES).await?;
         probe(&subject, collection, &objects, STATUS_BYTES).await?;
         Ok(Self { name, server, subject, objects, _data: data })
@@ -121,6 +129,16 @@ impl Candidate {
             _ => args.rounds.connections,
         };
         measure(&load, connections).await
+    }
+
+    /// Events come at a fixed rate, so it is their delivery and their cost that differ.
+    async fn fan_out(&self, args: &TlsArgs, collection: &Collection) -> Result<Delivered> {
+        progress(format_args!("{}, watchers: {}", self.name, args.fan_out.watchers));
+        let objects = objects::read_again(&self.subject, collection, &self.objects).await?;
+        let writers = usize::from(args.fan_out.writers);
+        let requests = per_connection(&self.subject, collection, STATUS_PUT, &objects, writers)?;
+        let fan_out = args.fan_out.fan_out(args.rounds.seconds * WATCHED_TIMES);
+        watch::measure(&self.subject, collection, fan_out, requests).await
     }
 }
 
@@ -177,9 +195,12 @@ impl Comparison {
     }
 }
 
-fn written(args: &TlsArgs, comparisons: &[Comparison]) -> String {
+fn written(args: &TlsArgs, comparisons: &[Comparison], fan_outs: &[(&str, Delivered)]) -> String {
     let mut report = String::new();
     section(&mut report, "TLS", &table(comparisons));
+    for (name, delivered) in fan_outs {
+        section(&mut report, format_args!("Watch, {name}"), &watch_table(delivered));
+    }
     let rounds = comparisons.iter().flat_map(Comparison::named);
     let rounds: Vec<_> = rounds.collect();
     let rows: Vec<_> = rounds.iter().map(|(name, it)| (name.as_str(), (*it).clone())).collect();
