@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pintle_authz::{Ask, Forbidden, Granted, User};
 use pintle_model::Object;
-use pintle_rules::{Edit, Lane};
+use pintle_rules::{Edit, Lane, Patch};
 
 use crate::engine::Shared;
 use crate::lens::Lens;
@@ -92,9 +92,16 @@ pub(crate) fn ask_about_write(
     request: &Write,
     current: Option<&Object>,
 ) -> Result<(), Denied> {
+    // Nobody learns what they may not read by moving it around.
+    let moves = |patch: &Patch, object| {
+        if patch.reads() { hook.can_get(caller, object) } else { Ok(()) }
+    };
     match (&request.intent.edit, request.intent.lane, current) {
         (Edit::Create(_), _, _) => hook.can_create(caller, request),
         (_, _, None) => Ok(()),
+        (Edit::Patch(patch, _), Lane::Status, Some(object)) if request.intent.sees_all() => {
+            moves(patch, object).and_then(|()| hook.can_update_status(caller, request, object))
+        }
         (_, Lane::Status, Some(object))
         | (
             Edit::Condition(_) | Edit::MergeStatus(_) | Edit::ApplyConditions(_),
@@ -106,9 +113,7 @@ pub(crate) fn ask_about_write(
             hook.can_update(caller, request, object)
         }
         (Edit::Patch(patch, _), _, Some(object)) => {
-            // Nobody learns what they may not read by moving it around.
-            let reads = if patch.reads() { hook.can_get(caller, object) } else { Ok(()) };
-            reads.and_then(|()| hook.can_patch(caller, request, object))
+            moves(patch, object).and_then(|()| hook.can_patch(caller, request, object))
         }
     }
 }

@@ -53,8 +53,10 @@ pub struct Exchange {
     pub acts_as: Option<Arc<User>>,
     /// What is to be done.
     pub verb: Option<Verb>,
-    /// To which resource. It is one that is served.
+    /// To which resource.
     pub resource: Option<GroupResource>,
+    /// Whether there is such a resource.
+    pub serving: Serving,
     /// To which part of it: the lane of a write.
     pub subresource: Option<Subresource>,
     /// In which namespace; nothing for all of them, and where there is none.
@@ -98,6 +100,16 @@ pub struct Exchange {
     /// How long it took until it was answered; of a stream that has ended, until then.
     pub duration: Duration,
     began: Instant,
+}
+
+/// Whether a resource that was asked about is one of the server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Serving {
+    /// It is served.
+    #[default]
+    Served,
+    /// It is only what the caller calls it, and may be anything.
+    Unserved,
 }
 
 /// What the rules said.
@@ -202,6 +214,7 @@ impl Exchange {
             acts_as: None,
             verb: None,
             resource: None,
+            serving: Serving::default(),
             subresource: None,
             namespace: None,
             name: None,

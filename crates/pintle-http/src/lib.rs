@@ -32,7 +32,7 @@ pub use entrance::{Entrance, Misdirected};
 pub use event_cache::{Audience, ByAddress, EventCache};
 pub use exchange::{
     Decision, Details, Exchange, Gate, Observer, Observers, Outcome, Pass, Passage, Phase,
-    Recording, RequestId, RequestLog, Step, TraceParent,
+    Recording, RequestId, RequestLog, Serving, Step, TraceParent,
 };
 pub use headers::{add_warnings, set_header};
 pub use hosts::{ForeignHost, NotOneHost, check_host, check_local};

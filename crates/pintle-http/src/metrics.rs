@@ -18,7 +18,7 @@ use pintle_authz::{Subresource, Verb};
 use pintle_engine::{Engine, Histogram};
 use pintle_model::GroupResource;
 
-use crate::{Connections, Exchange, Observer};
+use crate::{Connections, Exchange, Observer, Serving};
 
 use text::Kind;
 pub use text::{Format, Text};
@@ -78,7 +78,8 @@ enum About {
 
 impl About {
     fn of(exchange: &Exchange) -> Self {
-        exchange.resource.clone().map_or(Self::None, Self::Served)
+        let served = exchange.resource.as_ref().filter(|_| exchange.serving == Serving::Served);
+        served.cloned().map_or(Self::None, Self::Served)
     }
 
     fn as_str(&self) -> &str {

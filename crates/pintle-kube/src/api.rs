@@ -8,8 +8,10 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use pintle_authz::{Ask, Asks, Granted, Impersonation, ReviewKind, Verb};
-use pintle_engine::{Engine, Refusal, Served, ask_for};
-use pintle_http::{Body, Caller, Door, Entrance, EventCache, Exchange, Recording, RequestBody};
+use pintle_engine::{Engine, Refusal, Served};
+use pintle_http::{
+    Body, Caller, Door, Entrance, EventCache, Exchange, Recording, RequestBody, Serving,
+};
 use pintle_model::{GroupResource, ObjectKey, Scope};
 use pintle_schema::Version;
 
@@ -152,6 +154,9 @@ impl KubeDoor {
             return review::token(asked, body).await;
         }
         let found = find(&self.engine, &resource, &target);
+        if found.is_err() {
+            recording.note(|exchange| exchange.serving = Serving::Unserved);
+        }
         let operated = found.and_then(|found| {
             let operation = operation(&target, &found.served, &found.version, verb.as_ref())?;
             Ok((found, operation))
@@ -435,9 +440,8 @@ impl<'a> Call<'a> {
         View { body, typed: true, fields: self.face.fields }
     }
 
-    /// Whether the caller may read the object that is addressed.
-    pub(crate) fn may_get(&self) -> bool {
-        let ask = ask_for(Verb::Get, &self.key(), None);
-        self.engine().rules().allows(&self.caller.user, &ask)
+    /// Whether there is such an object, and the caller may read it.
+    pub(crate) fn may_get(&self, key: &ObjectKey) -> bool {
+        self.engine().shows_any(&self.caller.user, key)
     }
 }

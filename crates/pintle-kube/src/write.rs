@@ -361,8 +361,9 @@ pub(crate) fn write_of(
     options: &WriteOptions,
 ) -> Write {
     let manager = options.manager.clone();
-    // A patch of the whole object can copy what it cannot write: so only for readers.
-    let sees = lane == Lane::Main || matches!(edit, Edit::Replace(_)) || call.may_get();
+    // A patch of the whole object can copy what it cannot write, and what is said to be ignored
+    // tells what is there: so only for readers.
+    let sees = lane == Lane::Main || call.may_get(&key);
     let foreign = if sees { ForeignLane::Discard } else { ForeignLane::Ignore };
     Write {
         served: Arc::clone(&call.served),

@@ -31,6 +31,11 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// Whether a write of one lane sees the other, as a patch does that is applied to the whole.
+    pub const fn sees_all(&self) -> bool {
+        matches!(self.lane, Lane::Main) || matches!(self.conduct.foreign, ForeignLane::Discard)
+    }
+
     /// How the write was asked for.
     pub(crate) const fn manner(&self) -> Manner {
         match self.edit {

@@ -138,6 +138,14 @@ async fn a_patch_that_reads_takes_the_right_to_see() {
         let found = world.write(&device("a"), want).await;
         assert_eq!(found.err().map(reason).unwrap_or_default(), expected);
     }
+    // A patch of a status may be applied to the whole object, too.
+    let copy = json!([{"op": "copy", "from": "/spec/color", "path": "/status/message"}]);
+    let blind = json!([{"op": "add", "path": "/status", "value": {"message": "blue"}}]);
+    for (document, expected) in [(copy, "not to be seen"), (blind, "")] {
+        let want = Want::patch(patch(document)).of_status_seeing_all();
+        let found = world.write(&device("a"), want).await;
+        assert_eq!(found.err().map(reason).unwrap_or_default(), expected);
+    }
 }
 
 #[tokio::test]

@@ -287,6 +287,7 @@ pub(crate) struct Want {
     lane: Lane,
     edit: Edit,
     precondition: Precondition,
+    foreign: ForeignLane,
     dry_run: bool,
     /// Nothing for the default one.
     version: Option<&'static str>,
@@ -294,13 +295,14 @@ pub(crate) struct Want {
 
 impl Want {
     fn new(lane: Lane, edit: Edit) -> Self {
-        Self { lane, edit, precondition: Precondition::default(), dry_run: false, version: None }
+        let precondition = Precondition::default();
+        Self { lane, edit, precondition, foreign: CONDUCT.foreign, dry_run: false, version: None }
     }
 
     fn into_write(self, served: Arc<Served>, key: &ObjectKey) -> Write {
-        let Self { lane, edit, precondition, dry_run, version } = self;
-        let intent =
-            Intent { lane, edit, precondition, conduct: CONDUCT, manager: "tests".to_owned() };
+        let Self { lane, edit, precondition, foreign, dry_run, version } = self;
+        let conduct = Conduct { foreign, ..CONDUCT };
+        let intent = Intent { lane, edit, precondition, conduct, manager: "tests".to_owned() };
         let version = Arc::clone(version_of(&served, version));
         Write { served, version, key: key.clone(), intent, dry_run }
     }
@@ -308,6 +310,13 @@ impl Want {
     /// A patch of the object.
     pub(crate) fn patch(patch: Patch) -> Self {
         Self::new(Lane::Main, Edit::Patch(patch, PatchRoot::Object))
+    }
+
+    /// Of the status, as the Kubernetes door has patches: they see the whole object.
+    pub(crate) fn of_status_seeing_all(mut self) -> Self {
+        self.lane = Lane::Status;
+        self.foreign = ForeignLane::Discard;
+        self
     }
 
     /// Only on this version.

@@ -113,30 +113,43 @@ async fn prometheus_gets_its_older_text() {
     assert!(!text.contains("# EOF"), "{text}");
 }
 
-/// Whatever callers make up, there is nothing of it in a label.
+/// Whatever callers make up, there is nothing of it in a label, whether they may anything or not.
 #[tokio::test]
 async fn hostile_requests_make_no_labels() {
-    let server = Server::devices().await;
-    let hostile = |number: usize| match number % 5 {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let tokens = directory.path().join("tokens.csv");
+    let text = "m-token,mona,1,\"system:monitoring\"\nr-token,root,2,\"system:masters\"\n";
+    std::fs::write(&tokens, text).expect("it can be written");
+    let server = Launch::devices().arg("--tokens").arg(tokens).start().await;
+    let monitoring = [("authorization", "Bearer m-token")];
+    let master = [("authorization", "Bearer r-token")];
+    let page = || async {
+        let accept = ("accept", "application/openmetrics-text");
+        read(&server.send("GET", "/metrics", &[accept, monitoring[0]], "").await.expect(200).text())
+    };
+    let hostile = |number: usize| match number % 7 {
         0 => ("GET", format!("/kind{number}")),
         1 => ("GET", format!("/devices/name{number}")),
         2 => ("POST", format!("/devices/a{number}/status/conditions/C{number}")),
         3 => ("PUT", format!("/kind{number}.group{number}/x/status")),
-        _ => ("BREW", format!("/pot{number}?namespace=n{number}")),
+        4 => ("BREW", format!("/pot{number}?namespace=n{number}")),
+        5 => ("GET", format!("/apis/group{number}.example/v1/kind{number}")),
+        _ => ("DELETE", format!("/api/v1/namespaces/n{number}/kind{number}/x")),
     };
     let names = |samples: &Samples| samples.keys().cloned().collect::<BTreeSet<_>>();
-    for number in 0..20 {
-        let (method, path) = hostile(number);
-        server.send(method, &path, &[], "").await;
-    }
+    let flood = |numbers: std::ops::Range<usize>| async {
+        for number in numbers {
+            let (method, path) = hostile(number);
+            let caller = if number % 2 == 0 { &monitoring } else { &master };
+            server.send(method, &path, caller, "").await;
+        }
+    };
+    flood(0..28).await;
     // The page itself is counted once it was answered.
-    samples(&server).await;
-    let before = names(&samples(&server).await);
-    for number in 20..2_000 {
-        let (method, path) = hostile(number);
-        server.send(method, &path, &[], "").await;
-    }
-    let after = names(&samples(&server).await);
+    page().await;
+    let before = names(&page().await);
+    flood(28..2_000).await;
+    let after = names(&page().await);
     assert_eq!(after.difference(&before).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 

@@ -110,6 +110,7 @@ async fn whoever_may_not_read_sees_no_spec() {
         ("content-type", "application/json"),
         ("prefer", "return=representation"),
     ];
+    let merging = [headers[0], ("content-type", "application/merge-patch+json")];
     let path = "/devices/dev-123/status";
     let status = r#"{"status":{"phase":"Ready"}}"#;
     let written = server.send("PUT", path, &headers, status).await.expect(200);
@@ -122,6 +123,28 @@ async fn whoever_may_not_read_sees_no_spec() {
     );
     server.send("GET", "/devices/dev-123", &headers, "").await.expect(403);
     server.send("GET", "/devices?watch=true", &headers, "").await.expect(403);
+    // Nor does a warning tell whether a guess of it was right.
+    let path = "/apis/infra.example.io/v1/namespaces/default/devices/dev-123/status";
+    let mut told = Vec::new();
+    for (location, phase) in [("datacenter-1", "Ready"), ("elsewhere", "Error")] {
+        let version = server.send("PATCH", path, &merging, "{}").await.expect(200);
+        let body = json!({
+            "apiVersion": "infra.example.io/v1", "kind": "Device",
+            "metadata": {
+                "name": "dev-123",
+                "resourceVersion": version.at("/metadata/resourceVersion"),
+            },
+            "spec": {
+                "name": "sensor-01", "location": location, "model": "TempSensor-Pro",
+                "config": {"interval": "30s"},
+            },
+            "status": {"phase": phase},
+        });
+        let reply = server.send("PUT", path, &headers, body.to_string()).await.expect(200);
+        told.push(reply.header("warning").to_owned());
+    }
+    assert!(told[0].contains("spec was ignored"), "{told:?}");
+    assert_eq!(told[0], told[1]);
 }
 
 /// As upstream: `resourceNames` count for a list and a watch that are narrowed to one name.
