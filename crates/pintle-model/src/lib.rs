@@ -15,6 +15,7 @@ mod ledger;
 mod metadata;
 mod names;
 mod object;
+mod quantity;
 mod revision;
 mod selector;
 mod timestamp;
@@ -30,8 +31,10 @@ pub use ledger::{ConditionLedger, LedgerEntry};
 pub use metadata::{Metadata, OwnerReference};
 pub use names::{
     NameRule, REFERENCES_MAX, validate_finalizers, validate_metadata_maps, validate_name,
+    validate_qualified_name,
 };
 pub use object::Object;
+pub use quantity::{InvalidQuantity, Quantity};
 pub use revision::{Generation, InvalidRevision, Revision, Uid};
 pub use selector::{FieldSelector, FieldTerm, InvalidSelector, LabelSelector, Requirement};
 pub use timestamp::Timestamp;

@@ -177,8 +177,9 @@ fn too_many(path: FieldPath<'_>, found: usize) -> FieldError {
     )
 }
 
-/// Checks a label key, an annotation key or a finalizer: `[prefix/]name`.
-pub(crate) fn validate_qualified_name(text: &str) -> Result<(), String> {
+/// Checks a label key, an annotation key, a finalizer or the name of an amount: `[prefix/]name`.
+/// What is wrong comes back in words.
+pub fn validate_qualified_name(text: &str) -> Result<(), String> {
     let (prefix, name) = match text.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),

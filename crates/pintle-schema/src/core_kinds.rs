@@ -23,6 +23,7 @@ const USUAL: Habits = Habits {
     encodes: None,
     keyed: &[],
     refers: None,
+    limits: None,
     finalizers: None,
     unconditional_updates: true,
     selectors: &[],
@@ -56,7 +57,7 @@ const CORE_KINDS: [CoreKind; 12] = [
     CoreKind {
         document: include_str!("core_kinds/resource_quota.json"),
         name_rule: NameRule::Subdomain,
-        habits: USUAL,
+        habits: Habits { limits: Some(("spec", "hard")), ..USUAL },
     },
     CoreKind {
         document: include_str!("core_kinds/role.json"),

@@ -6,6 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use pintle_model::{FieldError, FieldPath, validate_finalizers};
 use serde_json::{Map, Value};
 
+use crate::limits;
+
 /// What a built-in kind does that no schema can say.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Habits {
@@ -23,6 +25,8 @@ pub struct Habits {
     pub keyed: &'static [&'static str],
     /// A reference whose namespace is that of the object: `involvedObject`.
     pub refers: Option<&'static str>,
+    /// A part of the body and the map in it that says how much there may be of what.
+    pub limits: Option<(&'static str, &'static str)>,
     /// Finalizers in the body, as `Namespace` has them.
     pub finalizers: Option<Finalizers>,
     /// Whether the Kubernetes door takes a replace that names no version, as upstream does for most
@@ -160,6 +164,12 @@ impl Habits {
                 faults.push(FieldError::invalid(path.field("namespace"), &Value::from(found), why));
             }
         }
+        if let Some((part, map)) = self.limits
+            && let Some(limits) = body.get(part).and_then(|it| it.get(map)?.as_object())
+        {
+            let part = FieldPath::ROOT.field(part);
+            faults.extend(limits::check(part.field(map), limits));
+        }
         faults
     }
 
@@ -193,7 +203,10 @@ impl Habits {
 
     /// Whether a body need not be looked into.
     pub const fn is_plain(&self) -> bool {
-        self.keyed.is_empty() && self.refers.is_none() && self.finalizers.is_none()
+        self.keyed.is_empty()
+            && self.refers.is_none()
+            && self.limits.is_none()
+            && self.finalizers.is_none()
     }
 }
 

@@ -16,6 +16,7 @@ mod definition;
 mod faults;
 mod habits;
 mod json_path;
+mod limits;
 mod schema;
 
 pub use core_kinds::{View, core_definitions, core_views};
@@ -24,4 +25,5 @@ pub use definition::{
 };
 pub use habits::{Finalizers, Freezing, Habits};
 pub use json_path::JsonPath;
+pub use limits::counted_resource;
 pub use schema::{ListType, PatchMerge, Schema, ValidationRule};
