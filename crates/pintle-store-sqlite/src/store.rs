@@ -143,6 +143,10 @@ impl Store for SqliteStore {
         self.shared.image.find(resource, uid)
     }
 
+    fn count(&self, resource: &GroupResource, namespace: &str) -> u64 {
+        self.shared.image.count(resource, namespace)
+    }
+
     fn list<'a>(&'a self, query: ListQuery<'a>) -> Answer<'a, Page> {
         Box::pin(async move { self.shared.image.list(query) })
     }

@@ -67,6 +67,7 @@ macro_rules! conformance {
             a_closed_store_takes_nothing
             lists_are_in_key_order
             namespaces_and_prefixes_do_not_mix
+            objects_are_counted_by_namespace
             pages_make_up_the_whole_list
             pages_stay_at_their_revision_while_writes_go_on
             a_list_shows_any_revision_in_reach

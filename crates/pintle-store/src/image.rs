@@ -44,6 +44,8 @@ struct Objects {
     by_name: BTreeMap<ObjectName, Arc<Object>>,
     /// A uid stays with its name for a life, so that only creations and removals touch this.
     names: HashMap<Uid, ObjectName>,
+    /// How many there are in each namespace that has any.
+    counts: HashMap<Arc<str>, u64>,
 }
 
 impl Image {
@@ -67,6 +69,13 @@ impl Image {
         let state = self.read();
         let objects = state.resources.get(resource)?;
         objects.by_name.get(objects.names.get(uid)?).cloned()
+    }
+
+    /// How many objects of a resource there are in a namespace.
+    pub fn count(&self, resource: &GroupResource, namespace: &str) -> u64 {
+        let state = self.read();
+        let objects = state.resources.get(resource);
+        objects.and_then(|objects| objects.counts.get(namespace)).copied().unwrap_or(0)
     }
 
     /// See [`crate::Store::list`]. Takes time in proportion to the page and to the events since
@@ -201,7 +210,26 @@ impl Objects {
         let all = || namespaces.iter().flat_map(|(_, objects)| objects);
         let names = all().map(|object| (object.uid().clone(), object.key.name.clone())).collect();
         let by_name = all().map(|object| (object.key.name.clone(), Arc::clone(object))).collect();
-        Self { by_name, names }
+        let counts = namespaces.iter().map(|(name, of)| (Arc::clone(name), of.len() as u64));
+        Self { by_name, names, counts: counts.collect() }
+    }
+
+    /// Counts one more in a namespace.
+    fn count_in(&mut self, namespace: &Arc<str>) {
+        match self.counts.get_mut(namespace) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert(Arc::clone(namespace), 1)),
+        }
+    }
+
+    /// Counts one less in a namespace.
+    fn count_out(&mut self, namespace: &Arc<str>) {
+        if let Some(count) = self.counts.get_mut(namespace) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(namespace);
+            }
+        }
     }
 }
 
@@ -240,6 +268,7 @@ impl State {
         }
         objects.by_name.insert(name.clone(), Arc::clone(object));
         objects.names.insert(object.uid().clone(), name.clone());
+        objects.count_in(&name.namespace);
         self.objects += 1;
         None
     }
@@ -248,6 +277,7 @@ impl State {
         let objects = self.resources.get_mut(&event.object.key.resource)?;
         let removed = objects.by_name.remove(&event.object.key.name)?;
         objects.names.remove(removed.uid());
+        objects.count_out(&removed.key.name.namespace);
         self.objects -= 1;
         Some(removed)
     }

@@ -87,6 +87,10 @@ impl Store for MemoryStore {
         self.image.find(resource, uid)
     }
 
+    fn count(&self, resource: &GroupResource, namespace: &str) -> u64 {
+        self.image.count(resource, namespace)
+    }
+
     fn list<'a>(&'a self, query: ListQuery<'a>) -> Answer<'a, Page> {
         Box::pin(async move { self.image.list(query) })
     }

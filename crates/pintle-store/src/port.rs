@@ -34,6 +34,10 @@ pub trait Store: Send + Sync + Debug + 'static {
     /// The object of a resource that has this uid; as fresh as [`Store::peek`].
     fn find(&self, resource: &GroupResource, uid: &Uid) -> Option<Arc<Object>>;
 
+    /// How many objects of a resource there are in a namespace, at once; as fresh as
+    /// [`Store::peek`].
+    fn count(&self, resource: &GroupResource, namespace: &str) -> u64;
+
     /// Objects in key order (namespace, then name, bytewise) as they all were at one revision.
     ///
     /// Without `at` it is the newest revision, linearizable with every commit. Fails with

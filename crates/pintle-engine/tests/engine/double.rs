@@ -155,6 +155,10 @@ impl Store for Double {
         self.memory.find(resource, uid)
     }
 
+    fn count(&self, resource: &GroupResource, namespace: &str) -> u64 {
+        self.memory.count(resource, namespace)
+    }
+
     fn list<'a>(&'a self, query: ListQuery<'a>) -> Answer<'a, Page> {
         if self.lists_fail.load(Ordering::SeqCst) {
             return Box::pin(async { Err(StoreError::Unavailable("no lists".into())) });

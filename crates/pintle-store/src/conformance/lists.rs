@@ -67,6 +67,29 @@ pub async fn namespaces_and_prefixes_do_not_mix(backend: &dyn Backend) {
     }
 }
 
+pub async fn objects_are_counted_by_namespace(backend: &dyn Backend) {
+    let store = backend.open(HistoryLimits::default());
+    let other = GroupResource::from_text("foos");
+    let counts = || ["a", "b", ""].map(|namespace| store.count(&device(), namespace));
+    assert_eq!(counts(), [0, 0, 0]);
+    let place = |namespace: &str, name: &str| ObjectKey::new(device(), namespace, name);
+    let keys = [place("a", "x"), place("a", "y"), place("b", "x"), place("", "x")];
+    commit(&*store, keys.iter().map(created).collect()).await;
+    commit(&*store, vec![created(&ObjectKey::new(other.clone(), "a", "x"))]).await;
+    assert_eq!((counts(), store.count(&other, "a")), ([2, 1, 1], 1));
+
+    let [first, .., last] = &keys;
+    let written = commit_one(&*store, put_status(&store.peek(first).unwrap(), "x")).await;
+    assert_eq!(counts(), [2, 1, 1], "what changes is the same object");
+    commit_one(&*store, removal(&written)).await;
+    commit_one(&*store, removal(&store.peek(last).unwrap())).await;
+    assert_eq!(counts(), [1, 1, 0]);
+    let rival = created(&keys[1]);
+    assert!(matches!(store.commit(vec![rival]).await, Ok(crate::Committed::Lost { .. })));
+    commit_one(&*store, created(first)).await;
+    assert_eq!(counts(), [2, 1, 0]);
+}
+
 /// Reads page after page at the revision of the first one.
 async fn in_pages(store: &dyn Store, query: ListQuery<'_>) -> Vec<Arc<Object>> {
     let mut page = store.list(query).await.unwrap();

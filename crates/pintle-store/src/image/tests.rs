@@ -89,6 +89,8 @@ fn a_loaded_image_is_what_was_given_to_it() {
         assert_eq!(loaded.peek(&object.key).as_ref(), Some(object));
         assert_eq!(loaded.find(&object.key.resource, object.uid()).as_ref(), Some(object));
     }
+    let counted = |namespace| loaded.count(&device(), namespace);
+    assert_eq!((counted(&made[0].key.name.namespace), counted("elsewhere")), (100, 0));
     assert_eq!(
         (loaded.len(), loaded.newest(), loaded.oldest()),
         (100, Revision(100), Revision(100))
