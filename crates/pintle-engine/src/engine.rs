@@ -15,6 +15,7 @@ use crate::access::{Access, are_rules};
 use crate::hub::Hub;
 use crate::lens::Lens;
 use crate::lifecycle::{self, Follower};
+use crate::quota::QUOTAS;
 use crate::turns::Turns;
 use crate::{
     Catalog, Clock, Conversions, Entropy, Hook, Limits, Measures, Refusal, Report, RuleSource,
@@ -258,16 +259,20 @@ impl Engine {
         self.shared.closing.subscribe()
     }
 
-    /// Waits until a write that changes kinds or rules is in force: whoever got its answer can rely
-    /// on it. What was written stays written, so that the deadline only ends the waiting.
+    /// Waits until a write that changes kinds, rules or quotas is in force: whoever got its answer
+    /// can rely on it. What was written stays written, so that the deadline only ends the waiting.
     pub(crate) async fn settle(&self, written: &Written, deadline: Instant) {
-        let Written { object, changed, .. } = written;
+        let Written { object, changed: true, .. } = written else { return };
         let resource = &object.key.resource;
-        if !changed || !(lifecycle::declares_kinds(resource) || are_rules(resource)) {
-            return;
-        }
-        let mut followed = self.shared.followed.subscribe();
-        let settled = followed.wait_for(|seen| *seen >= object.revision);
+        let settled = async {
+            if lifecycle::declares_kinds(resource) || are_rules(resource) {
+                let mut followed = self.shared.followed.subscribe();
+                drop(followed.wait_for(|seen| *seen >= object.revision).await);
+            } else if *resource == *QUOTAS && !wrote_status_alone(object) {
+                // Creates that looked before it was there have gone on without it.
+                self.turns().closed().await;
+            }
+        };
         if timeout_at(deadline, settled).await.is_err() {
             tracing::warn!(key = %object.key, "written, and not yet in force");
         }
@@ -305,6 +310,10 @@ impl Engine {
     pub(crate) fn entropy(&self) -> &dyn Entropy {
         &*self.shared.entropy
     }
+}
+
+fn wrote_status_alone(object: &Object) -> bool {
+    object.status_revision == object.revision && object.created_revision != object.revision
 }
 
 impl Shared {

@@ -4,7 +4,7 @@
 //! and notes what there is to do; it never writes. The [`Worker`] does it, through the same
 //! [`crate::Engine::write`] as everybody else: definitions are established and cleaned up
 //! (`definitions`), namespaces are emptied (`namespaces`), owned objects follow their owners
-//! (`garbage`).
+//! (`garbage`), quotas say what is used (`quotas`).
 
 mod default_rules;
 mod definitions;
@@ -12,6 +12,7 @@ mod follower;
 mod garbage;
 mod namespaces;
 mod owners;
+mod quotas;
 mod todo;
 mod worker;
 
@@ -24,10 +25,10 @@ use crate::engine::Shared;
 
 pub use definitions::Report;
 pub(crate) use definitions::first_stored;
-pub(crate) use follower::{Follower, Work};
+pub(crate) use follower::{Follower, Work, all_of};
 pub(crate) use garbage::OwnerPlace;
 pub(crate) use todo::Task;
-pub(crate) use worker::Worker;
+pub(crate) use worker::{Worker, status_intent};
 
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 /// The plural of the kind whose objects other objects live in.

@@ -23,6 +23,8 @@ pub enum Refusal {
     },
     /// The kind is being deleted, so nothing new may be made of it.
     KindTerminating,
+    /// The namespace may hold no more objects of the kind.
+    QuotaExceeded(Box<crate::QuotaExceeded>),
     /// The history that was asked for is gone: list again.
     Expired {
         /// What was asked for.

@@ -9,7 +9,6 @@ use pintle_rules::{
 };
 use pintle_schema::Version;
 use pintle_store::Committed;
-use tokio::sync::RwLockReadGuard;
 use tokio::time::{Instant, timeout_at};
 
 use crate::hook::ask_about_write;
@@ -149,6 +148,8 @@ impl Engine {
         } else {
             let turn = timeout_at(deadline, self.turns().take(&write.key)).await;
             let _turn = turn.map_err(|_| Refusal::Contended)?;
+            let room = timeout_at(deadline, self.take_room(write)).await;
+            let _room = room.map_err(|_| Refusal::Contended)?;
             self.write_by(deadline, &granted, asks_hook).await?
         };
         self.settle(&written, deadline).await;
@@ -166,7 +167,7 @@ impl Engine {
         let mut confirmed = false;
         let mut names = if generates_name(write) { GENERATED_NAMES_MAX } else { 0 };
         loop {
-            let _open = timeout_at(deadline, self.hold_open(write))
+            let opening = timeout_at(deadline, self.hold_open(write))
                 .await
                 .map_err(|_| Refusal::Contended)??;
             let place = self.place(write)?;
@@ -183,7 +184,8 @@ impl Engine {
                     continue;
                 }
             }
-            let step = self.carry_out(deadline, write, current.as_ref(), decided?).await?;
+            let limited = opening.as_ref().is_some_and(|opening| opening.turn.is_some());
+            let step = self.carry_out(deadline, write, current.as_ref(), decided?, limited).await?;
             let theirs = match step {
                 Step::Done(written) => {
                     return Ok(place.shown(written));
@@ -198,26 +200,6 @@ impl Engine {
                 return Err(Refusal::Contended);
             }
         }
-    }
-
-    /// Refuses a create where nothing new may be made, and keeps whoever empties such a place
-    /// waiting until the create has been decided and written.
-    async fn hold_open(&self, write: &Write) -> Result<Option<RwLockReadGuard<'_, ()>>, Refusal> {
-        if !matches!(write.intent.edit, Edit::Create(_)) {
-            return Ok(None);
-        }
-        let open = self.turns().hold_open().await;
-        let served = self.catalog().get(&write.key.resource).map(Arc::clone);
-        if served.is_none_or(|served| served.terminating) {
-            return Err(Refusal::KindTerminating);
-        }
-        if let Some(namespace) = write.key.namespace() {
-            let key = crate::lifecycle::namespace_key(namespace);
-            if check_namespace(namespace, self.store().peek(&key).as_deref()).is_err() {
-                check_namespace(namespace, self.store().get(&key).await?.as_deref())?;
-            }
-        }
-        Ok(Some(open))
     }
 
     pub(crate) fn place(&self, write: &Write) -> Result<Place, Refusal> {
@@ -274,9 +256,10 @@ impl Engine {
         write: &Write,
         current: Option<&Arc<Object>>,
         decision: Decision,
+        limited: bool,
     ) -> Result<Step, Refusal> {
         let Decision { verdict, warnings } = decision;
-        let change = match verdict {
+        let mut change = match verdict {
             Verdict::Unchanged(object) => {
                 let (changed, removed, waited) = (false, false, None);
                 let written = Written { object, changed, removed, warnings, waited };
@@ -285,7 +268,9 @@ impl Engine {
             Verdict::Change(change) => change,
         };
         let removed = matches!(change.put, Put::Delete);
+        self.begin_usage(&mut change)?;
         self.check_size(current, &change)?;
+        let usage = if limited { self.make_room(&change.key).await? } else { Vec::new() };
         let written = |object, waited| {
             Step::Done(Written { object, changed: true, removed, warnings, waited })
         };
@@ -295,15 +280,18 @@ impl Engine {
                 None => Ok(written(tried(current, &change)?, None)),
             };
         }
-        let (committed, waited) = self.make_durable(deadline, vec![change]).await?;
+        let changes = std::iter::once(change).chain(usage).collect();
+        let (committed, waited) = self.make_durable(deadline, changes).await?;
         match committed {
-            Committed::At(mut objects) => {
-                let object = objects.pop();
+            Committed::At(objects) => {
+                let object = objects.into_iter().next();
                 object
                     .map(|object| written(object, Some(waited)))
                     .ok_or_else(|| Refusal::Internal("a commit of one gave none back".into()))
             }
-            Committed::Lost { theirs, .. } => Ok(Step::Again(theirs)),
+            Committed::Lost { index: 0, theirs } => Ok(Step::Again(theirs)),
+            // Somebody wrote a quota, and may have changed what it limits.
+            Committed::Lost { .. } => Ok(Step::Again(current.cloned())),
         }
     }
 
@@ -392,17 +380,6 @@ fn generates_name(write: &Write) -> bool {
     let given = document.metadata.as_ref().and_then(|given| given.get("name"));
     let named = given.and_then(serde_json::Value::as_str).is_some_and(|name| !name.is_empty());
     write.key.name.name.is_empty() && !named
-}
-
-fn check_namespace(namespace: &str, found: Option<&Object>) -> Result<(), Refusal> {
-    let namespace = namespace.to_owned();
-    match found {
-        None => Err(Refusal::NamespaceNotFound { namespace }),
-        Some(found) if found.metadata.is_terminating() => {
-            Err(Refusal::NamespaceTerminating { namespace })
-        }
-        Some(_) => Ok(()),
-    }
 }
 
 pub(crate) fn revision_of(object: Option<&Arc<Object>>) -> Option<Revision> {

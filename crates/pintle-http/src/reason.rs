@@ -50,6 +50,8 @@ reasons! {
         "`Host` or `Origin` is not this machine, on a server that asks for no credentials";
     NamespaceTerminating "NAMESPACE_TERMINATING" FORBIDDEN
         "nothing new can be made in a namespace that is being deleted";
+    QuotaExceeded "QUOTA_EXCEEDED" FORBIDDEN
+        "the namespace may hold no more objects of the kind; `error` says which `ResourceQuota` limits it";
     NotFound "NOT_FOUND" NOT_FOUND
         "no such path, or no such object";
     KindNotServed "KIND_NOT_SERVED" NOT_FOUND

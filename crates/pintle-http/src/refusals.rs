@@ -84,6 +84,13 @@ pub fn answer(refusal: &Refusal, subject: &Subject) -> Answer {
             Reason::KindTerminating,
             format!("{} is being deleted; nothing new can be created", subject.resource),
         ),
+        Refusal::QuotaExceeded(exceeded) => Answer::of(
+            Reason::QuotaExceeded,
+            format!(
+                "{} cannot be created: {exceeded}; remove some, or raise the limit",
+                exceeded.key
+            ),
+        ),
         Refusal::NotSelectable { field } => Answer::of(
             Reason::BadRequest,
             format!(

@@ -78,6 +78,12 @@ pub(crate) fn status(refusal: &Refusal, about: &About, deed: Deed) -> Status {
             "create not allowed while custom resource definition is terminating",
         )
         .of_resource(about),
+        Refusal::QuotaExceeded(exceeded) => {
+            // The name may have been made up on the way.
+            let about = About { name: exceeded.key.name.name.to_string(), ..about.clone() };
+            let message = format!("{} {:?} is forbidden: {exceeded}", about.resource(), about.name);
+            Status::new(403, "Forbidden", message).of_resource(&about)
+        }
         Refusal::NotSelectable { field } => {
             Status::bad_request(format!("field label not supported: {field}"))
         }

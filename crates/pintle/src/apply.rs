@@ -128,15 +128,17 @@ impl Applier<'_> {
                 self.update(&served, &key, document, &digest).await
             }
             Err(Refusal::Rules(RulesRefusal::AlreadyExists { .. })) => Ok(Done::Kept),
-            Err(refusal @ (Refusal::NamespaceTerminating { .. } | Refusal::KindTerminating)) => {
-                self.without_a_place(&served, &key, &refusal).await
-            }
+            Err(
+                refusal @ (Refusal::NamespaceTerminating { .. }
+                | Refusal::KindTerminating
+                | Refusal::QuotaExceeded(_)),
+            ) => self.without_a_place(&served, &key, &refusal).await,
             Err(refusal) => Err(self.refused(&key, &refusal)),
         }
     }
 
     /// What an earlier run began to delete must not keep the server from starting: only a server
-    /// that runs can finish it.
+    /// that runs can finish it. Nor must what others have made since, up to a quota.
     async fn without_a_place(
         self,
         served: &Arc<Served>,

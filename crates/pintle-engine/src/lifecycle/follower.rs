@@ -14,6 +14,7 @@ use super::{NAMESPACES, declares_kinds, namespace_key};
 use crate::Refusal;
 use crate::access::{RULE_RESOURCES, are_rules};
 use crate::engine::Shared;
+use crate::quota::QUOTAS;
 
 /// So many events are looked at in one go.
 const BATCH: usize = 1_000;
@@ -111,6 +112,9 @@ impl Follower {
             }
             if kinds {
                 self.serve_definitions();
+                // Some have more to count now, and some less.
+                let quotas = self.everything(&QUOTAS).await?;
+                self.note_all(quotas.iter().filter_map(|quota| recount(&quota.key)));
             }
             // The default roles give rights on every kind that is declared.
             if rules || kinds {
@@ -134,6 +138,9 @@ impl Follower {
             }
         }
         self.work.owners().index(before, after);
+        if event.is_creation() || event.removed {
+            self.see_counted(&event.object.key);
+        }
         match (before, after) {
             (before, Some(object)) => {
                 self.note_all(tasks(object));
@@ -147,6 +154,13 @@ impl Follower {
             (None, None) => {}
         }
         declares
+    }
+
+    /// There is one object more or less for the quotas of its namespace, if it has some.
+    fn see_counted(&self, key: &ObjectKey) {
+        if key.namespace().is_some_and(|it| self.shared.store.count(&QUOTAS, it) > 0) {
+            self.note_all(recount(key));
+        }
     }
 
     /// An object has gone: what it owned, what owned it, and what contained it may have waited.
@@ -202,17 +216,7 @@ impl Follower {
     }
 
     async fn everything(&self, resource: &GroupResource) -> Result<Vec<Arc<Object>>, Refusal> {
-        let mut found: Vec<Arc<Object>> = Vec::new();
-        let mut at = None;
-        loop {
-            let after = found.last().map(|object| &object.key.name);
-            let page = page(&self.shared, resource, None, after, at).await?;
-            at = Some(page.revision);
-            found.extend(page.objects);
-            if !page.more {
-                return Ok(found);
-            }
-        }
+        all_of(&self.shared, resource, None).await
     }
 }
 
@@ -221,6 +225,7 @@ fn tasks(object: &Object) -> impl Iterator<Item = Task> {
     let Object { key, metadata, .. } = object;
     let place = key.resource.as_str() == NAMESPACES;
     let owned = !metadata.owner_references.is_empty();
+    let limits = key.resource == *QUOTAS;
     let task = |applies: bool, task: fn(ObjectKey) -> Task| applies.then(|| task(key.clone()));
     [
         task(place, Task::Namespace),
@@ -229,6 +234,31 @@ fn tasks(object: &Object) -> impl Iterator<Item = Task> {
     ]
     .into_iter()
     .flatten()
+    .chain(limits.then(|| recount(key)).flatten())
+}
+
+/// What there is to do when what is counted in the namespace of an object may have changed.
+fn recount(key: &ObjectKey) -> Option<Task> {
+    key.namespace().map(namespace_key).map(Task::Quotas)
+}
+
+/// All objects of a resource, in one namespace or in all of them.
+pub(crate) async fn all_of(
+    shared: &Shared,
+    resource: &GroupResource,
+    namespace: Option<&str>,
+) -> Result<Vec<Arc<Object>>, Refusal> {
+    let mut found: Vec<Arc<Object>> = Vec::new();
+    let mut at = None;
+    loop {
+        let after = found.last().map(|object| &object.key.name);
+        let page = page(shared, resource, namespace, after, at).await?;
+        at = Some(page.revision);
+        found.extend(page.objects);
+        if !page.more {
+            return Ok(found);
+        }
+    }
 }
 
 /// One page of the objects of a resource, in one namespace or in all of them.

@@ -17,6 +17,8 @@ pub(crate) enum Task {
     Collect(ObjectKey),
     /// See whether a deleted owner waits for nothing any more.
     Release(ObjectKey),
+    /// Count what the quotas of a namespace limit.
+    Quotas(ObjectKey),
 }
 
 /// Tasks that were noted, in that order, and those that are being done. What is noted while it is

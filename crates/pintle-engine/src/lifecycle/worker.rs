@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use pintle_authz::{MASTERS, RuleBook, User};
+use pintle_authz::{Granted, MASTERS, RuleBook, User};
 use pintle_model::{GroupResource, Manner, Object, ObjectKey, OwnerReference, Timestamp};
 use pintle_rules::{
     Conduct, DeleteOptions, Document, Edit, FieldValidation, ForeignLane, Intent, Lane,
@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 
 use super::follower::{Work, page};
 use super::todo::Task;
-use super::{definitions, garbage, namespaces};
+use super::{definitions, garbage, namespaces, quotas};
+use crate::quota::Quota;
 use crate::{Engine, Refusal, Write, Written};
 
 /// What failed is tried again after this time.
@@ -86,6 +87,7 @@ impl Hands {
             Task::Namespace(key) => namespaces::look_after(self, key).await,
             Task::Collect(key) => garbage::collect(self, key).await,
             Task::Release(key) => garbage::release(self, key).await,
+            Task::Quotas(namespace) => quotas::look_after(self, namespace).await,
         }
     }
 
@@ -108,9 +110,28 @@ impl Hands {
 
     /// Makes this the status of an object, if it is still there.
     pub(super) async fn write_status(&self, key: &ObjectKey, status: Value) -> Result<(), Refusal> {
-        let document = Document { status: Some(status), ..Document::default() };
-        let edit = Edit::Replace(document);
-        self.write(key, Lane::Status, edit, Precondition::default()).await.map(drop)
+        self.write_as(key, status_intent(status, None)).await.map(drop)
+    }
+
+    /// Makes this the status of exactly this version of an object. False when somebody wrote it
+    /// meanwhile.
+    pub(super) async fn write_status_of(
+        &self,
+        object: &Object,
+        status: Value,
+    ) -> Result<bool, Refusal> {
+        self.write_as(&object.key, status_intent(status, Some(object))).await
+    }
+
+    /// The quotas of a namespace.
+    pub(super) async fn quotas_in(&self, namespace: &ObjectKey) -> Result<Vec<Quota>, Refusal> {
+        self.engine.quotas_in(&namespace.name.name).await
+    }
+
+    /// What the status of a quota has to say now.
+    pub(super) fn usage(&self, quota: &Quota) -> Value {
+        let namespace = &quota.object.key.name.namespace;
+        quota.status(&self.catalog(), &|resource| self.engine.store().count(resource, namespace))
     }
 
     /// Takes one finalizer off an object, if it is still there.
@@ -240,6 +261,10 @@ impl Hands {
         precondition: Precondition,
     ) -> Result<bool, Refusal> {
         let intent = Intent { lane, edit, precondition, conduct: CONDUCT, manager: MANAGER.into() };
+        self.write_as(key, intent).await
+    }
+
+    async fn write_as(&self, key: &ObjectKey, intent: Intent) -> Result<bool, Refusal> {
         match self.engine.write_as_server(key, intent).await {
             Ok(_)
             | Err(Refusal::Rules(RulesRefusal::NotFound | RulesRefusal::UidMismatch { .. })) => {
@@ -259,6 +284,17 @@ fn this(object: &Object) -> Precondition {
 }
 
 const MANAGER: &str = "pintle";
+
+/// A write of the server itself that makes this the status of an object; of exactly this version of
+/// it, where one is given.
+pub(crate) fn status_intent(status: Value, of: Option<&Object>) -> Intent {
+    let edit = Edit::Replace(Document { status: Some(status), ..Document::default() });
+    let precondition = of.map_or_else(Precondition::default, |object| Precondition {
+        revision: Some(object.revision),
+        ..this(object)
+    });
+    Intent { lane: Lane::Status, edit, precondition, conduct: CONDUCT, manager: MANAGER.into() }
+}
 
 /// A main write of the server itself.
 pub(super) fn main_intent(edit: Edit, precondition: Precondition) -> Intent {
@@ -281,6 +317,15 @@ impl Engine {
         key: &ObjectKey,
         intent: Intent,
     ) -> Result<Written, Refusal> {
+        self.write_unasked(self.grant_to_server(key, intent)?).await
+    }
+
+    /// What the server may write, which is everything.
+    pub(crate) fn grant_to_server(
+        &self,
+        key: &ObjectKey,
+        intent: Intent,
+    ) -> Result<Granted<Write>, Refusal> {
         let catalog = self.catalog();
         let served = catalog.get(&key.resource).ok_or_else(|| {
             Refusal::Internal(format!("{} is written by the server, and not served", key.resource))
@@ -296,7 +341,7 @@ impl Engine {
             dry_run: false,
         };
         let server = Arc::new(User::authenticated("system:pintle", None, [MASTERS.into()]));
-        self.write_unasked(RuleBook::allow_all().grant(&server, write)?).await
+        Ok(RuleBook::allow_all().grant(&server, write)?)
     }
 
     /// Makes the namespace that requests without one mean.

@@ -11,6 +11,7 @@ mod garbage;
 mod hook;
 mod journal;
 mod namespaces;
+mod quotas;
 mod reads;
 mod rights;
 mod watch_properties;

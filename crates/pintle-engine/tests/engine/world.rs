@@ -139,6 +139,11 @@ impl World {
         Self::over(store, Terms { limits, ..Terms::default() }).await
     }
 
+    /// Another engine finds a store whose engine has gone.
+    pub(crate) async fn found(store: Arc<Double>) -> Self {
+        Self::over(store, Terms::default()).await
+    }
+
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.engine.catalog()
     }

@@ -83,11 +83,9 @@ fn typed(call: &Call, target: &Target, refusal: &Refusal, found: &Answer) -> Rec
             base("NotFoundError", "NOT_FOUND", found).with("ref", names(target))
         }
         Refusal::NamespaceTerminating { .. } | Refusal::KindTerminating => {
-            base("ForbiddenError", "FORBIDDEN", found)
-                .with("verb", "create")
-                .with("resource", target.key.resource.as_str())
-                .with("reason", found.message.as_str())
+            not_made("FORBIDDEN", target, found)
         }
+        Refusal::QuotaExceeded(_) => not_made("QUOTA_EXCEEDED", target, found),
         Refusal::TooLarge { .. } => invalid("TOO_LARGE", found),
         Refusal::Overloaded | Refusal::TooManyWatches => {
             let seconds = i64::from(found.retry_after.unwrap_or(1));
@@ -189,6 +187,14 @@ fn managers_since(ledger: &ConditionLedger, expected: Revision, newest: Revision
     managers.sort_unstable();
     managers.dedup();
     managers
+}
+
+/// A create that nobody may make here, whatever their rights.
+fn not_made(code: &'static str, target: &Target, found: &Answer) -> Record {
+    base("ForbiddenError", code, found)
+        .with("verb", "create")
+        .with("resource", target.key.resource.as_str())
+        .with("reason", found.message.as_str())
 }
 
 fn invalid(code: &'static str, found: &Answer) -> Record {

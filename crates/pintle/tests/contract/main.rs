@@ -27,6 +27,7 @@ mod identity;
 mod kinds;
 mod kube;
 mod kube_finalize;
+mod kube_quota;
 mod kube_race;
 mod lifecycle;
 mod log;

@@ -26,7 +26,6 @@ struct Kind {
 
 fn kinds() -> [Kind; 3] {
     let spec = |location: &str| json!({"name": "sensor", "location": location});
-    let hard = |pods: &str| json!({"hard": {"pods": pods}});
     [
         Kind {
             plural: "devices",
@@ -38,15 +37,6 @@ fn kinds() -> [Kind; 3] {
             invalid: json!({"phase": "Nonsense"}),
         },
         Kind {
-            plural: "resourcequotas",
-            api_version: "v1",
-            kind: "ResourceQuota",
-            has_conditions: false,
-            specs: [hard("1"), hard("2")],
-            statuses: [hard("1"), hard("2")],
-            invalid: json!({"hard": 7}),
-        },
-        Kind {
             plural: "gadgets",
             api_version: "a.example.io/v1",
             kind: "Gadget",
@@ -55,33 +45,42 @@ fn kinds() -> [Kind; 3] {
             statuses: [json!({"seen": 1}), json!({"seen": 2})],
             invalid: json!({"seen": "much"}),
         },
+        Kind {
+            plural: "shelves",
+            api_version: "a.example.io/v1",
+            kind: "Shelf",
+            has_conditions: false,
+            specs: [json!({"size": 1}), json!({"size": 2})],
+            statuses: [json!({"seen": 1}), json!({"seen": 2})],
+            invalid: json!({"seen": "much"}),
+        },
     ]
 }
 
-/// The definition of the kind that comes while the server runs.
-fn gadgets() -> Value {
+/// The definition of a kind that comes while the server runs.
+fn declaration(kind: &Kind) -> Value {
     let condition = json!({"type": "object", "required": ["type", "status", "reason"], "properties": {
         "type": {"type": "string"}, "status": {"type": "string"}, "reason": {"type": "string"},
         "message": {"type": "string"}, "observedGeneration": {"type": "integer"},
         "lastTransitionTime": {"type": "string", "format": "date-time"}}});
+    let mut status = json!({"type": "object", "properties": {"seen": {"type": "integer"}}});
+    if kind.has_conditions {
+        status["properties"]["conditions"] = json!({"type": "array", "items": condition,
+            "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]});
+    }
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": "gadgets.a.example.io"},
+        "metadata": {"name": format!("{}.a.example.io", kind.plural)},
         "spec": {
             "group": "a.example.io",
             "scope": "Namespaced",
-            "names": {"plural": "gadgets", "singular": "gadget", "kind": "Gadget"},
+            "names": {"plural": kind.plural, "singular": kind.kind.to_lowercase(), "kind": kind.kind},
             "versions": [{
                 "name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
                 "schema": {"openAPIV3Schema": {"type": "object", "properties": {
                     "spec": {"type": "object", "properties": {"size": {"type": "integer"}}},
-                    "status": {"type": "object", "properties": {
-                        "seen": {"type": "integer"},
-                        "conditions": {"type": "array", "items": condition,
-                            "x-kubernetes-list-type": "map",
-                            "x-kubernetes-list-map-keys": ["type"]},
-                    }},
+                    "status": status,
                 }}},
             }],
         },
@@ -380,7 +379,10 @@ async fn two_doors_say_and_do_the_same() {
     let (_folder, server) = restricted().await;
     let mut socket = Socket::new(&server).await;
     socket.greet(&json!({"Authorization": ROOT.1})).await;
-    server.json("POST", "/customresourcedefinitions", &[ROOT], &gadgets()).await.expect(201);
+    for kind in kinds().iter().filter(|kind| kind.api_version == "a.example.io/v1") {
+        let declared = declaration(kind);
+        server.json("POST", "/customresourcedefinitions", &[ROOT], &declared).await.expect(201);
+    }
     let watch = "subscription($kinds: [KindRefInput!]!) { watchResources(kinds: $kinds, \
                  sendInitialEvents: false, allowBookmarks: false) { type resourceVersion object { \
                  metadata { name } } } }";
