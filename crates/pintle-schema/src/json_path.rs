@@ -12,8 +12,18 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JsonPath {
     steps: Vec<Step>,
-    /// Instead of a value: how many entries there are at these paths together.
-    counts: Vec<Self>,
+    /// Something else that is made of values.
+    made: Option<Box<Made>>,
+}
+
+/// What only built-in kinds show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Made {
+    /// How many entries there are at these paths together.
+    Count(Vec<JsonPath>),
+    /// Of two maps with the same keys, each entry as `key: one/other`; those alone whose keys begin
+    /// (or do not begin) with this text.
+    Shares { of: [JsonPath; 2], prefix: String, begins: bool },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,23 +46,32 @@ const DEPTH_MAX: usize = 4;
 impl JsonPath {
     /// Reads a path; nothing when it is not of the language.
     ///
-    /// Built-in kinds have one more form, which no declared kind can use:
-    /// `count(.data,.binaryData)`.
+    /// Built-in kinds have more forms, which no declared kind can use: `count(.data,.binaryData)`,
+    /// and `shares(.status.used,.status.hard,limits.)`, with `!limits.` for all others.
     pub fn parse(text: &str) -> Option<Self> {
         Self::parse_at(text.trim(), DEPTH_MAX)
     }
 
     pub(crate) fn parse_built_in(text: &str) -> Option<Self> {
-        let Some(listed) = text.strip_prefix("count(").and_then(|it| it.strip_suffix(')')) else {
+        let inside = |name| text.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
+        let made = if let Some(listed) = inside("count") {
+            Made::Count(listed.split(',').map(Self::parse).collect::<Option<_>>()?)
+        } else if let Some(listed) = inside("shares") {
+            let mut listed = listed.splitn(3, ',');
+            let of = [Self::parse(listed.next()?)?, Self::parse(listed.next()?)?];
+            let prefix = listed.next()?;
+            let others = prefix.strip_prefix('!');
+            let begins = others.is_none();
+            Made::Shares { of, prefix: others.unwrap_or(prefix).to_owned(), begins }
+        } else {
             return Self::parse(text);
         };
-        let counts = listed.split(',').map(Self::parse).collect::<Option<_>>()?;
-        Some(Self { steps: Vec::new(), counts })
+        Some(Self { steps: Vec::new(), made: Some(Box::new(made)) })
     }
 
     /// The path that leads nowhere.
     pub(crate) fn nowhere() -> Self {
-        Self { steps: vec![Step::All, Step::Field(String::new())], counts: Vec::new() }
+        Self { steps: vec![Step::All, Step::Field(String::new())], made: None }
     }
 
     fn parse_at(text: &str, depth: usize) -> Option<Self> {
@@ -67,20 +86,42 @@ impl JsonPath {
             steps.extend(step);
             rest = after;
         }
-        Some(Self { steps, counts: Vec::new() })
+        Some(Self { steps, made: None })
     }
 
     /// The first value that it leads to.
     pub fn first<'v>(&self, root: &'v Value) -> Option<Cow<'v, Value>> {
-        if self.counts.is_empty() {
-            return find(&self.steps, root).map(Cow::Borrowed);
+        match &self.made {
+            None => find(&self.steps, root).map(Cow::Borrowed),
+            Some(made) => Some(Cow::Owned(made.of(root))),
         }
-        let entries = |path: &Self| match find(&path.steps, root) {
-            Some(Value::Object(fields)) => fields.len(),
-            Some(Value::Array(items)) => items.len(),
-            _ => 0,
-        };
-        Some(Cow::Owned(Value::from(self.counts.iter().map(entries).sum::<usize>())))
+    }
+}
+
+impl Made {
+    fn of(&self, root: &Value) -> Value {
+        match self {
+            Self::Count(paths) => {
+                let entries = |path: &JsonPath| match find(&path.steps, root) {
+                    Some(Value::Object(fields)) => fields.len(),
+                    Some(Value::Array(items)) => items.len(),
+                    _ => 0,
+                };
+                Value::from(paths.iter().map(entries).sum::<usize>())
+            }
+            Self::Shares { of: [one, other], prefix, begins } => {
+                let one = find(&one.steps, root);
+                let other = find(&other.steps, root).and_then(Value::as_object);
+                let shown = other.into_iter().flatten();
+                let shown = shown.filter(|(key, _)| key.starts_with(prefix) == *begins);
+                let share = |(key, other): (&String, &Value)| {
+                    let one =
+                        one.and_then(|it| it.get(key)).map_or_else(|| "0".to_owned(), text_of);
+                    format!("{key}: {one}/{}", text_of(other))
+                };
+                Value::from(shown.map(share).collect::<Vec<_>>().join(", "))
+            }
+        }
     }
 }
 
@@ -228,6 +269,23 @@ mod tests {
         }
         let count = JsonPath::parse_built_in("count(.spec.ports,.none,.metadata.labels)").unwrap();
         assert_eq!(count.first(&value).as_deref(), Some(&json!(3)));
+    }
+
+    #[test]
+    fn shares_are_told_entry_by_entry() {
+        let value = json!({"used": {"count/a.b": "3", "limits.cpu": 2, "more": "1"},
+                           "hard": {"count/a.b": "5", "limits.cpu": "4", "cpu": "1"}});
+        let cases = [
+            ("shares(.used,.hard,limits.)", "limits.cpu: 2/4"),
+            ("shares(.used,.hard,!limits.)", "count/a.b: 3/5, cpu: 0/1"),
+            ("shares(.none,.hard,c)", "count/a.b: 0/5, cpu: 0/1"),
+            ("shares(.used,.none,c)", ""),
+        ];
+        for (path, expected) in cases {
+            let parsed = JsonPath::parse_built_in(path).unwrap();
+            assert_eq!(parsed.first(&value).as_deref(), Some(&json!(expected)), "{path}");
+        }
+        assert_eq!(JsonPath::parse_built_in("shares(.used,.hard)"), None);
     }
 
     #[test]
