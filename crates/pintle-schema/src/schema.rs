@@ -6,14 +6,17 @@ mod allowed;
 mod compile;
 mod format;
 mod keywords;
+mod list;
 mod normalize;
 mod number;
 mod pattern;
 #[cfg(test)]
 mod properties;
+mod ratchet;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod value_type;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use serde_json::{Map, Number, Value};
 use allowed::Allowed;
 use format::Format;
 use pattern::Pattern;
+use value_type::ValueType;
 
 pub(crate) use compile::Compiler;
 pub(crate) use keywords::unknown_in;
@@ -51,26 +55,22 @@ struct Node {
     cel: Vec<ValidationRule>,
 }
 
+impl Node {
+    /// The schema of a field, if there is one.
+    fn field(&self, name: &str) -> Option<&Schema> {
+        self.properties.get(name).or(match &self.additional {
+            Additional::Each(schema) => Some(schema),
+            Additional::Pruned | Additional::Anything => None,
+        })
+    }
+}
+
 /// What stands at a place when nothing was given.
 #[derive(Debug)]
 struct DefaultValue {
     value: Value,
     /// The length of its text.
     bytes: usize,
-}
-
-/// The JSON types that a place accepts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-enum ValueType {
-    #[default]
-    Any,
-    Object,
-    Array,
-    String,
-    Integer,
-    Number,
-    Boolean,
-    IntOrString,
 }
 
 /// What becomes of fields that `properties` does not name.
@@ -257,6 +257,31 @@ impl Schema {
     /// All faults of a value (at most 50), in the order of its text.
     pub fn validate(&self, path: FieldPath<'_>, value: &Value) -> Vec<FieldError> {
         validate::value(self, path, value)
+    }
+
+    /// [`Schema::validate`] for a value that was `before`: without the faults of what stayed the
+    /// same (KEP-4008). Both are as [`Schema::normalize`] leaves them.
+    ///
+    /// What stayed is found by properties, and in lists with keys by those. Where an alternative
+    /// of `anyOf`, `oneOf` or `not` is concerned, or an item of any other list, all of the value
+    /// must have stayed. That an item of a list stands twice is no fault where any did before.
+    pub fn validate_changed(
+        &self,
+        path: FieldPath<'_>,
+        value: &Value,
+        before: &Value,
+    ) -> Vec<FieldError> {
+        validate::changed_value(self, path, value, before)
+    }
+
+    /// [`Schema::validate_fields`], and [`Schema::validate_changed`].
+    pub(crate) fn validate_changed_fields(
+        &self,
+        fields: &Map<String, Value>,
+        before: &Map<String, Value>,
+        outside: &[&str],
+    ) -> Vec<FieldError> {
+        validate::changed_fields(self, fields, before, outside)
     }
 
     /// [`Schema::validate`] for the fields of an object that has some more, named in `outside`:

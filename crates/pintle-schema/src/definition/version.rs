@@ -1,6 +1,6 @@
 //! One version of a kind, and its schema as it applies to the two lanes of an object.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
@@ -96,6 +96,20 @@ impl Version {
         self.schema.validate_fields(body, &NOT_IN_BODY)
     }
 
+    /// [`Version::validate_body`] for a body that takes the place of another, less the faults of
+    /// what the write left as it was ([`Schema::validate_changed`]). `before` is asked for what
+    /// was there, as this version has it, only when there is a fault.
+    pub fn validate_new_body<B: Borrow<Map<String, Value>>>(
+        &self,
+        body: &Map<String, Value>,
+        before: impl FnOnce() -> Option<B>,
+    ) -> Vec<FieldError> {
+        let faults = self.validate_body(body);
+        let before = Some(before).filter(|_| !faults.is_empty()).and_then(|before| before());
+        let Some(before) = before else { return faults };
+        self.schema.validate_changed_fields(body, before.borrow(), &NOT_IN_BODY)
+    }
+
     /// Prunes and defaults a status. It becomes null when the schema knows no status, or when it
     /// was null and may not be: then there is no status. Paths begin with `status`.
     pub fn normalize_status(&self, status: &mut Value) -> Vec<String> {
@@ -116,6 +130,21 @@ impl Version {
         let path = FieldPath::ROOT.field("status");
         let schema = self.schema.property("status");
         schema.map_or_else(Vec::new, |schema| schema.validate(path, status))
+    }
+
+    /// [`Version::validate_status`] for a status that takes the place of another, as
+    /// [`Version::validate_new_body`].
+    pub fn validate_new_status<B: Borrow<Value>>(
+        &self,
+        status: &Value,
+        before: impl FnOnce() -> Option<B>,
+    ) -> Vec<FieldError> {
+        let faults = self.validate_status(status);
+        let before = Some(before).filter(|_| !faults.is_empty()).and_then(|before| before());
+        let (Some(before), Some(schema)) = (before, self.schema.property("status")) else {
+            return faults;
+        };
+        schema.validate_changed(FieldPath::ROOT.field("status"), status, before.borrow())
     }
 
     /// What the schema demands of an object's name, beyond the name rule of its kind.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Schema;
 
+mod ratchet;
 mod structural;
 
 /// An object schema with the one property `a`.

@@ -2,20 +2,21 @@
 //!
 //! The wording is kube-apiserver's (kube-openapi's `validate` as `apiserver/validation` turns it
 //! into field errors), because people and tools know it. The walk follows the schema, so it is
-//! never deeper than that.
+//! never deeper than that. What takes the place of another value is walked where it differs from
+//! it (`ratchet`).
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 use std::fmt;
 
 use pintle_model::{FieldError, FieldErrorKind, FieldPath};
 use serde_json::{Map, Number, Value};
 
 use super::allowed::Allowed;
-use super::number::{as_integer, compare, fingerprint, is_multiple};
-use super::{
-    Additional, Bound, CountRules, ListType, Logic, Node, NumberRules, Schema, TextRules, ValueType,
-};
+use super::list;
+use super::number::{compare, is_multiple};
+use super::ratchet::{self, Scope};
+use super::value_type::is_integer;
+use super::{Additional, Bound, CountRules, Logic, Node, NumberRules, Schema, TextRules};
 use crate::faults::Faults;
 
 pub(super) fn value(schema: &Schema, path: FieldPath<'_>, value: &Value) -> Vec<FieldError> {
@@ -30,6 +31,37 @@ pub(super) fn fields(
     faults(schema, FieldPath::ROOT, Subject::Fields { fields, outside })
 }
 
+/// The faults of what is not as it was before.
+pub(super) fn changed_value(
+    schema: &Schema,
+    path: FieldPath<'_>,
+    value: &Value,
+    before: &Value,
+) -> Vec<FieldError> {
+    let Some(changed) = ratchet::changed(&schema.0, value, before) else { return Vec::new() };
+    let mut walk = Walk::new(Faults::new());
+    walk.ignores_duplicates = list::has_duplicates(&schema.0, before);
+    walk.value(&schema.0, path, value, Scope::Only(&changed));
+    walk.faults.into_vec()
+}
+
+/// The faults of those fields that are not as they were before.
+pub(super) fn changed_fields(
+    schema: &Schema,
+    fields: &Map<String, Value>,
+    before: &Map<String, Value>,
+    outside: &[&str],
+) -> Vec<FieldError> {
+    let Some(changed) = ratchet::changed_fields(&schema.0, fields, before) else {
+        return Vec::new();
+    };
+    let mut walk = Walk::new(Faults::new());
+    walk.ignores_duplicates = list::has_duplicates_in(&schema.0, before);
+    let subject = Subject::Fields { fields, outside };
+    walk.subject(&schema.0, FieldPath::ROOT, subject, Scope::Only(&changed));
+    walk.faults.into_vec()
+}
+
 /// What is validated.
 #[derive(Clone, Copy)]
 enum Subject<'a> {
@@ -42,22 +74,28 @@ enum Subject<'a> {
 }
 
 fn faults(schema: &Schema, path: FieldPath<'_>, subject: Subject<'_>) -> Vec<FieldError> {
-    let mut walk = Walk { faults: Faults::new() };
-    walk.subject(&schema.0, path, subject);
+    let mut walk = Walk::new(Faults::new());
+    walk.subject(&schema.0, path, subject, Scope::All);
     walk.faults.into_vec()
 }
 
 fn holds(schema: &Schema, path: FieldPath<'_>, subject: Subject<'_>) -> bool {
-    let mut walk = Walk { faults: Faults::only_whether() };
-    walk.subject(&schema.0, path, subject);
+    let mut walk = Walk::new(Faults::only_whether());
+    walk.subject(&schema.0, path, subject, Scope::All);
     walk.faults.is_empty()
 }
 
 struct Walk {
     faults: Faults,
+    /// As upstream: an object in which an item stood twice already may have more of them.
+    ignores_duplicates: bool,
 }
 
 impl Walk {
+    const fn new(faults: Faults) -> Self {
+        Self { faults, ignores_duplicates: false }
+    }
+
     fn push(&mut self, fault: impl FnOnce() -> FieldError) {
         self.faults.push_with(fault);
     }
@@ -67,19 +105,25 @@ impl Walk {
         self.push(|| FieldError::invalid(path, value, format!("{} in body {rule}", shown(path))));
     }
 
-    fn subject(&mut self, node: &Node, path: FieldPath<'_>, subject: Subject<'_>) {
+    fn subject(
+        &mut self,
+        node: &Node,
+        path: FieldPath<'_>,
+        subject: Subject<'_>,
+        scope: Scope<'_>,
+    ) {
         match subject {
-            Subject::Value(value) => self.value(node, path, value),
+            Subject::Value(value) => self.value(node, path, value, scope),
             Subject::Fields { fields, outside } => {
-                self.object(node, path, fields, outside);
+                self.object(node, path, (fields, outside), scope);
                 if let Some(logic) = &node.rules.logic {
-                    self.junctors(logic, path, subject);
+                    self.junctors(logic, path, subject, scope);
                 }
             }
         }
     }
 
-    fn value(&mut self, node: &Node, path: FieldPath<'_>, value: &Value) {
+    fn value(&mut self, node: &Node, path: FieldPath<'_>, value: &Value, scope: Scope<'_>) {
         if self.faults.is_full() || (value.is_null() && node.nullable) {
             return;
         }
@@ -87,8 +131,8 @@ impl Walk {
             return self.push(|| wrong_type(path, node.value_type.name(), value));
         }
         match value {
-            Value::Object(map) => self.object(node, path, map, &[]),
-            Value::Array(items) => self.array(node, path, items),
+            Value::Object(map) => self.object(node, path, (map, &[]), scope),
+            Value::Array(items) => self.array(node, path, items, scope),
             Value::String(text) => {
                 if let Some(rules) = &node.rules.text {
                     self.text(rules, path, text, value);
@@ -105,7 +149,7 @@ impl Walk {
             if !logic.allowed.permits(value) {
                 self.not_allowed(&logic.allowed, path, value);
             }
-            self.junctors(logic, path, Subject::Value(value));
+            self.junctors(logic, path, Subject::Value(value), scope);
         }
     }
 
@@ -113,8 +157,8 @@ impl Walk {
         &mut self,
         node: &Node,
         path: FieldPath<'_>,
-        map: &Map<String, Value>,
-        outside: &[&str],
+        (map, outside): (&Map<String, Value>, &[&str]),
+        scope: Scope<'_>,
     ) {
         if node.embedded_resource {
             self.envelope(path, map);
@@ -128,10 +172,11 @@ impl Walk {
             self.property_count(rules, path, map.len() + outside.len());
         }
         for (name, value) in map.iter().filter(|(name, _)| !outside.contains(&name.as_str())) {
+            let Some(scope) = scope.field(name) else { continue };
             if let Some(schema) = node.properties.get(name.as_str()) {
-                self.value(&schema.0, path.field(name), value);
+                self.value(&schema.0, path.field(name), value, scope);
             } else if let Additional::Each(schema) = &node.additional {
-                self.value(&schema.0, path.key(name), value);
+                self.value(&schema.0, path.key(name), value, scope);
             }
         }
     }
@@ -152,38 +197,23 @@ impl Walk {
         }
     }
 
-    fn array(&mut self, node: &Node, path: FieldPath<'_>, items: &[Value]) {
+    fn array(&mut self, node: &Node, path: FieldPath<'_>, items: &[Value], scope: Scope<'_>) {
         if let Some(rules) = &node.rules.count {
             self.item_count(rules, path, items.len());
         }
-        match &node.list_type {
-            ListType::Atomic => {}
-            ListType::Set => self.duplicates(path, items, |item| Some(item.clone())),
-            ListType::Map(keys) => self.duplicates(path, items, |item| list_key(keys, item)),
-        }
-        if let Some(schema) = &node.items {
-            for (index, item) in items.iter().enumerate() {
-                if self.faults.is_full() {
-                    return;
-                }
-                self.value(&schema.0, path.index(index), item);
+        if !self.ignores_duplicates {
+            for (index, twice) in list::duplicates(&node.list_type, items) {
+                let kind = FieldErrorKind::Duplicate;
+                self.push(|| FieldError::with_value(path.index(index), kind, &twice, ""));
             }
         }
-    }
-
-    fn duplicates(
-        &mut self,
-        path: FieldPath<'_>,
-        items: &[Value],
-        key: impl Fn(&Value) -> Option<Value>,
-    ) {
-        let mut seen = HashSet::with_capacity(items.len());
+        let Some(schema) = &node.items else { return };
         for (index, item) in items.iter().enumerate() {
-            if let Some(key) = key(item)
-                && !seen.insert(fingerprint(&key))
-            {
-                let kind = FieldErrorKind::Duplicate;
-                self.push(|| FieldError::with_value(path.index(index), kind, &key, ""));
+            if self.faults.is_full() {
+                return;
+            }
+            if let Some(scope) = scope.item(index) {
+                self.value(&schema.0, path.index(index), item, scope);
             }
         }
     }
@@ -257,9 +287,16 @@ impl Walk {
         self.push(|| FieldError::with_value(path, kind, value, allowed.to_string()));
     }
 
-    fn junctors(&mut self, logic: &Logic, path: FieldPath<'_>, subject: Subject<'_>) {
+    /// Only what stands in `allOf` is judged part by part: alternatives are judged as a whole.
+    fn junctors(
+        &mut self,
+        logic: &Logic,
+        path: FieldPath<'_>,
+        subject: Subject<'_>,
+        scope: Scope<'_>,
+    ) {
         for schema in &logic.all_of {
-            self.subject(&schema.0, path, subject);
+            self.subject(&schema.0, path, subject, scope);
         }
         if let Some(not) = &logic.not
             && holds(not, path, subject)
@@ -311,13 +348,6 @@ impl Walk {
     }
 }
 
-/// The values of the key properties; nothing for an item that is no object.
-fn list_key(keys: &[Box<str>], item: &Value) -> Option<Value> {
-    let map = item.as_object()?;
-    let part = |key: &str| Some((key.to_owned(), map.get(key)?.clone()));
-    Some(Value::Object(keys.iter().filter_map(|key| part(key)).collect()))
-}
-
 const ONE_OF: &str = "must validate one and only one schema (oneOf)";
 
 impl fmt::Display for Bound {
@@ -335,38 +365,6 @@ impl Bound {
             Ordering::Greater => is_minimum,
         }
     }
-}
-
-impl ValueType {
-    fn accepts(self, value: &Value) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Object => value.is_object(),
-            Self::Array => value.is_array(),
-            Self::String => value.is_string(),
-            Self::Integer => is_integer(value),
-            Self::Number => value.is_number(),
-            Self::Boolean => value.is_boolean(),
-            Self::IntOrString => value.is_string() || is_integer(value),
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Any => "any",
-            Self::Object => "object",
-            Self::Array => "array",
-            Self::String => "string",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-            Self::IntOrString => "integer,string",
-        }
-    }
-}
-
-fn is_integer(value: &Value) -> bool {
-    matches!(value, Value::Number(number) if as_integer(number).is_some())
 }
 
 /// Kubernetes shows the type that it found in place of the value.
