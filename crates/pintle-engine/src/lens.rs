@@ -311,7 +311,11 @@ impl Writing<'_> {
                 return Json::empty_object();
             }
         };
-        let faults = there.validate_body(&stored);
+        let faults = there.validate_new_body(&stored, || {
+            let object = self.current?;
+            let label = self.lens.noted(object.body_version.as_ref());
+            self.lens.converted_body(&object.body, label, there).ok()
+        });
         let stored = Json::from_map(&stored);
         let back = self.lens.converted_body(&stored, &there.name, here).map(Value::Object);
         self.refuse_stored(faults);
@@ -335,7 +339,11 @@ impl Writing<'_> {
                 return None;
             }
         };
-        let faults = there.validate_status(&stored);
+        let faults = there.validate_new_status(&stored, || {
+            let object = self.current?;
+            let label = self.lens.noted(object.status_version.as_ref());
+            self.lens.converted_status(object.status.as_ref()?, label, there).ok()
+        });
         let back = self.lens.converted_status(&Json::from_value(&stored), &there.name, here);
         self.refuse_stored(faults);
         self.compare(Half::Status, &under_status(wanted.to_value()), back.map(under_status));

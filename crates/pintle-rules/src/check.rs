@@ -7,10 +7,12 @@ use pintle_model::{FieldError, FieldErrorKind, Json, Manner, Metadata, Object, P
 use pintle_schema::{Approval, Definition};
 use serde_json::{Map, Value};
 
+use crate::conditions;
 use crate::decide::{Decision, Situation};
 use crate::intent::{Conduct, FieldValidation, Intent};
 use crate::patch::{DEPTH_MAX, fits};
 use crate::refusal::Refusal;
+use crate::stored::StoredStatus;
 
 /// So many faults of one sort are told; nobody reads more, and a client can make any number.
 pub(crate) const REPORTED_MAX: usize = 50;
@@ -43,8 +45,8 @@ impl<'a> Check<'a> {
 
     /// Prunes, defaults and validates a body, and gives back its canonical text.
     ///
-    /// What equals the stored text is not validated again: an object that an older schema let in
-    /// can still get a label.
+    /// What equals what is stored is not held against the write, neither as a whole nor in parts:
+    /// an older schema may have let it in.
     pub(crate) fn body(
         &mut self,
         name: &str,
@@ -67,7 +69,7 @@ impl<'a> Check<'a> {
         if stored == Some(&text) {
             return text;
         }
-        let faults = version.validate_body(&body);
+        let faults = version.validate_new_body(&body, || stored.map(Json::to_map));
         let sound = faults.is_empty();
         self.errors.extend(faults);
         if sound && declares_kinds(definition) {
@@ -115,8 +117,11 @@ impl<'a> Check<'a> {
         Some(status).filter(Value::is_object)
     }
 
-    pub(crate) fn validate_status(&mut self, status: &Value) {
-        self.errors.extend(self.situation.version.validate_status(status));
+    /// Validates a status that takes the place of what is stored, if anything is.
+    pub(crate) fn validate_status(&mut self, status: &Value, stored: Option<&StoredStatus<'_>>) {
+        let before = || stored.map(|stored| conditions::looked_after(self, stored));
+        let faults = self.situation.version.validate_new_status(status, before);
+        self.errors.extend(faults);
     }
 
     /// Nothing is stored that nests deeper than what can be read back and patched. The object is

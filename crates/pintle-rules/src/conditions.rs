@@ -7,6 +7,7 @@
 mod apply;
 mod merge;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use pintle_schema::{Schema, Version};
 use serde_json::{Map, Value};
 
 use crate::check::{Check, REPORTED_MAX};
+use crate::decide::Situation;
 use crate::refusal::Refusal;
 use crate::stored::{StoredStatus, conditions};
 
@@ -108,17 +110,44 @@ pub(crate) fn look_after(check: &mut Check<'_>, stored: &StoredStatus<'_>, statu
         return;
     }
     let Some(list) = status.get_mut("conditions").and_then(Value::as_array_mut) else { return };
-    let stored_types = by_type(stored.conditions());
+    let before = counterparts(list, stored.conditions());
     if keeps_times(version) {
         let now = check.situation.stamp.now;
-        for entry in list.iter_mut() {
-            set_transition_time(entry, &stored_types, now);
+        for (entry, before) in list.iter_mut().zip(&before) {
+            set_transition_time(entry, *before, now);
         }
     }
-    // What is stored was let in once, by the door that upstream's rules apply to.
     if list != stored.conditions() {
-        check_list(check, generation, list, &stored_types);
+        check_list(check, generation, list, &before);
     }
+}
+
+/// What is stored, as it would be after a write that says nothing new: a time that [`look_after`]
+/// fills in is nothing that a write changed.
+pub(crate) fn looked_after<'s>(check: &Check<'_>, stored: &'s StoredStatus<'_>) -> Cow<'s, Value> {
+    let Situation { version, stamp, .. } = check.situation;
+    let mut status = Cow::Borrowed(stored.tree());
+    if check.conduct.keeps_conditions
+        && version.status_subresource
+        && version.conditions
+        && keeps_times(version)
+        && let Some(list) = status.to_mut().get_mut("conditions").and_then(Value::as_array_mut)
+    {
+        for entry in list {
+            set_transition_time(entry, Some(&entry.clone()), stamp.now);
+        }
+    }
+    status
+}
+
+/// For each entry the one that is stored in its place: for the first of a type the first, for the
+/// second the second.
+fn counterparts<'s>(list: &[Value], stored: &'s [Value]) -> Vec<Option<&'s Value>> {
+    let mut waiting: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for (kind, entry) in stored.iter().rev().filter_map(|entry| Some((type_of(entry)?, entry))) {
+        waiting.entry(kind).or_default().push(entry);
+    }
+    list.iter().map(|entry| waiting.get_mut(type_of(entry)?)?.pop()).collect()
 }
 
 /// Whether the schema has a place for the times. `type` and `status` are all that it must have.
@@ -134,8 +163,8 @@ fn keeps_times(version: &Version) -> bool {
 }
 
 /// The stored time while `status` stays the same, and the server's time when it flips.
-fn set_transition_time(entry: &mut Value, stored: &ByType<'_>, now: Timestamp) {
-    let before = type_of(entry).and_then(|kind| stored.get(kind).copied()).and_then(Condition::of);
+fn set_transition_time(entry: &mut Value, stored: Option<&Value>, now: Timestamp) {
+    let before = stored.and_then(Condition::of);
     let Some(fields) = entry.as_object_mut() else { return };
     let status = fields.get("status").and_then(Value::as_str);
     let time = before
@@ -145,23 +174,33 @@ fn set_transition_time(entry: &mut Value, stored: &ByType<'_>, now: Timestamp) {
     fields.insert("lastTransitionTime".to_owned(), Value::from(time));
 }
 
-fn check_list(check: &mut Check<'_>, generation: Generation, list: &[Value], stored: &ByType<'_>) {
+/// Checks what a write touches of the conditions. What is stored was let in once, by the door that
+/// upstream's rules apply to.
+fn check_list(
+    check: &mut Check<'_>,
+    generation: Generation,
+    list: &[Value],
+    stored: &[Option<&Value>],
+) {
     let status = FieldPath::ROOT.field("status");
     let path = status.field("conditions");
+    let pairs = || list.iter().zip(stored.iter().copied());
+    let is_left = |(entry, before): (&Value, Option<&Value>)| {
+        before.is_some_and(|before| say_the_same(entry, before))
+    };
+    let left: Vec<bool> = pairs().map(is_left).collect();
+    let touched = list.iter().zip(&left).filter(|(_, left)| !**left);
+    let touched: BTreeSet<_> = touched.filter_map(|(entry, _)| type_of(entry)).collect();
     let mut seen = BTreeSet::new();
-    for (index, entry) in list.iter().enumerate() {
+    for (index, ((entry, before), left)) in pairs().zip(left).enumerate() {
         if check.errors.len() >= REPORTED_MAX {
             return;
         }
         let at = path.index(index);
-        let before = type_of(entry).and_then(|kind| stored.get(kind));
-        if let Some(value) = future_generation(entry, generation)
-            && before.and_then(|before| before.get("observedGeneration")) != Some(value)
+        if let Some(kind) = type_of(entry)
+            && !seen.insert(kind)
+            && touched.contains(kind)
         {
-            check.errors.push(not_yet(at, value, generation));
-        }
-        let Some(kind) = type_of(entry) else { continue };
-        if !seen.insert(kind) {
             check.errors.push(FieldError::with_value(
                 at.field("type"),
                 FieldErrorKind::Duplicate,
@@ -169,16 +208,40 @@ fn check_list(check: &mut Check<'_>, generation: Generation, list: &[Value], sto
                 "each condition type may stand once",
             ));
         }
-        if let Some(value) = entry.get("status")
-            && value.as_str().and_then(ConditionStatus::parse).is_none()
-        {
-            check.errors.push(FieldError::with_value(
-                at.field("status"),
-                FieldErrorKind::NotSupported,
-                value,
-                r#"supported values: "True", "False", "Unknown""#,
-            ));
+        if !left {
+            check_entry(check, generation, at, (entry, before));
         }
+    }
+}
+
+/// Whether two conditions are the same but for their times, which are the server's.
+fn say_the_same(one: &Value, other: &Value) -> bool {
+    let (Value::Object(one), Value::Object(other)) = (one, other) else { return one == other };
+    let is_said = |(field, _): &(&String, &Value)| *field != "lastTransitionTime";
+    one.iter().filter(is_said).eq(other.iter().filter(is_said))
+}
+
+fn check_entry(
+    check: &mut Check<'_>,
+    generation: Generation,
+    at: FieldPath<'_>,
+    (entry, before): (&Value, Option<&Value>),
+) {
+    if let Some(value) = future_generation(entry, generation)
+        && before.and_then(|before| before.get("observedGeneration")) != Some(value)
+    {
+        check.errors.push(not_yet(at, value, generation));
+    }
+    if type_of(entry).is_some()
+        && let Some(value) = entry.get("status")
+        && value.as_str().and_then(ConditionStatus::parse).is_none()
+    {
+        check.errors.push(FieldError::with_value(
+            at.field("status"),
+            FieldErrorKind::NotSupported,
+            value,
+            r#"supported values: "True", "False", "Unknown""#,
+        ));
     }
 }
 

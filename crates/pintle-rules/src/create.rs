@@ -120,6 +120,6 @@ fn first_status(check: &mut Check<'_>, document: &Document) -> Option<Json> {
         return begins;
     }
     let status = check.normal_status(status.clone())?;
-    check.validate_status(&status);
+    check.validate_status(&status, None);
     Some(Json::from_value(&status))
 }

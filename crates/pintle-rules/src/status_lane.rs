@@ -216,7 +216,8 @@ fn decided_without(
 
 /// Checks a status, and says what is to be written; nothing when it is stored already.
 ///
-/// What equals the stored text is not validated again: it is no write.
+/// What equals the stored text is no write, and what an older schema let in is not held against
+/// one that leaves it.
 pub(crate) fn checked(
     check: &mut Check<'_>,
     stored: &StoredStatus<'_>,
@@ -231,7 +232,7 @@ pub(crate) fn checked(
         return None;
     }
     if let Some(wanted) = &wanted {
-        check.validate_status(wanted);
+        check.validate_status(wanted, Some(stored));
     }
     let ledger = conditions::ledger(check, stored, wanted.as_ref());
     let flips = conditions::flips(check, stored, wanted.as_ref());

@@ -400,6 +400,41 @@ async fn what_the_stored_version_does_not_allow_or_has_no_place_for_is_told() {
     assert_eq!(spec(&world.peek(&device("b")).unwrap()), json!({"color": "blue"}));
 }
 
+/// What is stored already is not held against a write in another version, which leaves it.
+#[tokio::test]
+async fn what_the_stored_version_allows_no_more_may_stay() {
+    let world = world().await;
+    world.put(&device("a"), named("v2", "crimson")).await;
+    let long = merge_status(json!({"state": "weary", "note": "hi"})).in_version("v2");
+    world.put(&device("a"), long).await;
+    let mut narrow = versions("v1");
+    for (version, field) in [(0, "note"), (1, "note")] {
+        let half = "openAPIV3Schema";
+        let status =
+            &mut narrow["spec"]["versions"][version]["schema"][half]["properties"]["status"];
+        status["properties"][field] = json!({"type": "string"});
+    }
+    let v1 = &mut narrow["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    v1["spec"]["properties"]["color"]["maxLength"] = json!(3);
+    v1["status"]["properties"]["phase"]["maxLength"] = json!(3);
+    world.put(&definition(devices().as_str()), replace(narrow)).await;
+    let writes = [
+        (merge(json!({"spec": {"size": 2}})), None),
+        (merge(json!({"spec": {"colour": "scarlet"}})), Some("spec.color")),
+        (merge(json!({"spec": {"colour": "red"}})), None),
+        (merge_status(json!({"note": "hello"})), None),
+        (merge_status(json!({"state": "tired"})), Some("status.phase")),
+    ];
+    for (write, expected) in writes {
+        let written = world.write(&device("a"), write.in_version("v2")).await;
+        let refused = written.err().map(|refused| match refused {
+            Refusal::Rules(RulesRefusal::Invalid(faults)) => faults[0].path.clone(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(refused.as_deref(), expected);
+    }
+}
+
 /// Blue devices are for nobody.
 #[derive(Debug)]
 struct NoBlue;

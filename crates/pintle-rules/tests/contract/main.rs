@@ -14,6 +14,7 @@ mod order;
 mod patch;
 mod preconditions;
 mod properties;
+mod ratchet;
 mod replace;
 mod said;
 mod status;

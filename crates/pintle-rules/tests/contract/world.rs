@@ -37,7 +37,7 @@ impl World {
         Self::of(core(plural), "", name)
     }
 
-    fn of(definition: Arc<Definition>, namespace: &str, name: &str) -> Self {
+    pub(crate) fn of(definition: Arc<Definition>, namespace: &str, name: &str) -> Self {
         let stamp = Stamp {
             now: Timestamp::parse(START).unwrap(),
             uid: Uid::from("device-1"),
@@ -70,6 +70,13 @@ impl World {
     /// The same world, seen by a client that speaks another version.
     pub(crate) fn speaking(mut self, version: &str) -> Self {
         self.version = Arc::clone(self.definition.version(version).unwrap());
+        self
+    }
+
+    /// The same world after the kind was declared anew.
+    pub(crate) fn redeclared(mut self, definition: Arc<Definition>) -> Self {
+        self.version = Arc::clone(definition.storage_version());
+        self.definition = definition;
         self
     }
 

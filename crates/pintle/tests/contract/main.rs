@@ -35,6 +35,7 @@ mod metrics;
 mod openapi;
 mod project;
 mod properties;
+mod ratchet;
 mod rest;
 mod rights;
 mod secrets;
