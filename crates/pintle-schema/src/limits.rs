@@ -4,7 +4,7 @@
 //! stand for. Those are known all the same, so that the manifests of a cluster are taken.
 
 use pintle_model::{
-    FieldError, FieldPath, GroupResource, NameRule, Quantity, validate_name,
+    FieldError, FieldErrorKind, FieldPath, GroupResource, NameRule, Quantity, validate_name,
     validate_qualified_name,
 };
 use serde_json::{Map, Value};
@@ -48,8 +48,16 @@ pub fn counted_resource(name: &str) -> Option<GroupResource> {
 /// So many faults of one map are told.
 const FAULTS_MAX: usize = 50;
 
+/// A map may have so many entries, because they are all looked at with each create in their
+/// namespace. Upstream has no bound but the size of the object.
+const LIMITS_MAX: usize = 1_000;
+
 /// What is wrong with a map from the names of amounts to how much there may be of each.
 pub(crate) fn check(path: FieldPath<'_>, limits: &Map<String, Value>) -> Vec<FieldError> {
+    if limits.len() > LIMITS_MAX {
+        let why = format!("{} entries; {LIMITS_MAX} are allowed", limits.len());
+        return vec![FieldError::new(path, FieldErrorKind::TooMany, why)];
+    }
     let faults = limits.iter().flat_map(|(name, value)| {
         let at = path.key(name);
         [check_name(at, name), check_amount(at, name, value)]
@@ -149,5 +157,9 @@ mod tests {
         }
         let many = (0..100).map(|n| (format!("wrong{n}"), json!("1"))).collect();
         assert_eq!(check(FieldPath::ROOT, &many).len(), FAULTS_MAX);
+        let map = |len: usize| (0..len).map(|n| (format!("count/a{n}"), json!("1"))).collect();
+        assert_eq!(check(FieldPath::ROOT, &map(LIMITS_MAX)), []);
+        let faults = check(FieldPath::ROOT, &map(LIMITS_MAX + 1));
+        assert_eq!(faults[0].to_string(), "Too many: 1001 entries; 1000 are allowed");
     }
 }

@@ -201,6 +201,25 @@ async fn nothing_that_began_before_a_limit_comes_after_it() {
     }
 }
 
+/// A limit that somebody lowers between the count and the commit is not overlooked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_is_committed_on_the_limits_that_it_was_counted_by() {
+    let world = Arc::new(limited(&json!({DEVICES: "1"})).await);
+    let tried = world.store.tried();
+    world.store.fate([Fate::Slow(200)]);
+    let maker = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move { make(&world, "a").await }
+    });
+    while world.store.tried() == tried {
+        tokio::task::yield_now().await;
+    }
+    world.store.commit_body(&quota("q"), &hard(&json!({DEVICES: "0"}))).await;
+    exceeded(maker.await.unwrap().unwrap_err());
+    assert_eq!(world.store.tried(), tried + 1, "it was counted again");
+    assert_eq!(world.peek(&device("a")), None);
+}
+
 #[tokio::test]
 async fn a_limit_can_be_changed_and_go() {
     let world = limited(&json!({DEVICES: "1", "cpu": "500m"})).await;

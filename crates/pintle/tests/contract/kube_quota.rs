@@ -123,6 +123,23 @@ async fn limits_are_checked_when_they_are_written() {
     assert_eq!(hard, json!({COUNT: "1", "cpu": "500m", "requests.memory": "1Gi"}));
 }
 
+#[tokio::test]
+async fn a_table_shows_what_is_used_of_how_much() {
+    let server = limited(&json!({COUNT: "2", "secrets": "1k", "limits.cpu": "1500m"})).await;
+    by_kube(&server, "a").await.expect(201);
+    let accept = [("accept", "application/json;as=Table;g=meta.k8s.io;v=v1")];
+    let table = server.send("GET", QUOTAS, &accept, "").await.expect(200).json();
+    let columns = table["columnDefinitions"].as_array().expect("columns").iter();
+    let names: Vec<_> = columns.map(|column| column["name"].as_str().unwrap_or_default()).collect();
+    assert_eq!(names, ["Name", "Request", "Limit", "Age"]);
+    let cells = &table["rows"][0]["cells"];
+    let used = format!("{COUNT}: 1/2, secrets: 0/1k");
+    assert_eq!(
+        (&cells[0], &cells[1], &cells[2]),
+        (&json!("few"), &json!(used), &json!("limits.cpu: 0/1500m"))
+    );
+}
+
 /// Forty writers, on all doors, for seven places; then half of those are given back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forty_writers_share_seven_places_on_all_doors() {
