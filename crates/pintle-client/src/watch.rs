@@ -44,6 +44,8 @@ pub struct Watch<T> {
     /// Events of a state that is not complete were told.
     told: bool,
     failures: u32,
+    /// Not before this time, because it just failed.
+    connects_at: Option<tokio::time::Instant>,
 }
 
 impl<T> fmt::Debug for Watch<T> {
@@ -55,7 +57,16 @@ impl<T> fmt::Debug for Watch<T> {
 impl<T: DeserializeOwned> Watch<T> {
     pub(crate) const fn new(api: Api<T>, options: ListOptions, from: Option<String>) -> Self {
         let synced = from.is_some();
-        Self { api, options, from, lines: None, synced, told: false, failures: 0 }
+        Self {
+            api,
+            options,
+            from,
+            lines: None,
+            synced,
+            told: false,
+            failures: 0,
+            connects_at: None,
+        }
     }
 
     /// The next event; waits until there is one. An error that time does not heal, such as a
@@ -65,8 +76,12 @@ impl<T: DeserializeOwned> Watch<T> {
     pub async fn next(&mut self) -> Result<Event<T>, Error> {
         loop {
             if self.lines.is_none() {
+                if let Some(at) = self.connects_at {
+                    tokio::time::sleep_until(at).await;
+                    self.connects_at = None;
+                }
                 let opened = self.connect().await;
-                if let Some(event) = self.absorb(opened).await? {
+                if let Some(event) = self.absorb(opened)? {
                     return Ok(event);
                 }
                 continue;
@@ -77,18 +92,18 @@ impl<T: DeserializeOwned> Watch<T> {
             };
             match line {
                 Ok(Some(line)) => {
-                    if let Some(event) = self.read(&line).await? {
+                    if let Some(event) = self.read(&line)? {
                         return Ok(event);
                     }
                 }
                 Ok(None) => {
                     let ended = Error::Interrupted("the watch ended".to_owned());
-                    if let Some(event) = self.absorb(Err(ended)).await? {
+                    if let Some(event) = self.absorb(Err(ended))? {
                         return Ok(event);
                     }
                 }
                 Err(error) => {
-                    if let Some(event) = self.absorb(Err(error)).await? {
+                    if let Some(event) = self.absorb(Err(error))? {
                         return Ok(event);
                     }
                 }
@@ -120,7 +135,7 @@ impl<T: DeserializeOwned> Watch<T> {
     }
 
     /// Goes on after what time heals.
-    async fn absorb(&mut self, result: Result<(), Error>) -> Result<Option<Event<T>>, Error> {
+    fn absorb(&mut self, result: Result<(), Error>) -> Result<Option<Event<T>>, Error> {
         let Err(error) = result else { return Ok(None) };
         self.lines = None;
         if matches!(error, Error::Expired(_)) {
@@ -132,7 +147,8 @@ impl<T: DeserializeOwned> Watch<T> {
         self.failures = self.failures.saturating_add(1);
         let pause = error.retry_after().unwrap_or_else(|| growing(self.failures));
         tracing::debug!(%error, ?pause, "a watch connects again");
-        tokio::time::sleep(pause).await;
+        // Waited for by the next call: here, whoever stops waiting would lose what follows.
+        self.connects_at = Some(tokio::time::Instant::now() + pause);
         // Without a place to go on from, what there is comes once more.
         Ok(if self.from.is_none() && self.told { self.start_over() } else { None })
     }
@@ -144,7 +160,7 @@ impl<T: DeserializeOwned> Watch<T> {
         (told || synced).then_some(Event::Restarted)
     }
 
-    async fn read(&mut self, line: &[u8]) -> Result<Option<Event<T>>, Error> {
+    fn read(&mut self, line: &[u8]) -> Result<Option<Event<T>>, Error> {
         let unreadable = |error: serde_json::Error| Error::Unreadable(error.to_string());
         let Line { kind, object } = serde_json::from_slice(line).map_err(unreadable)?;
         self.failures = 0;
@@ -153,7 +169,7 @@ impl<T: DeserializeOwned> Watch<T> {
                 serde_json::from_str(object.get()).unwrap_or_default();
             let code = details.get("code").and_then(Value::as_u64);
             let code = code.and_then(|code| u16::try_from(code).ok()).unwrap_or(500);
-            return self.absorb(Err(Error::of(Refused::new(code, details)))).await;
+            return self.absorb(Err(Error::of(Refused::new(code, details))));
         }
         let envelope: Envelope = serde_json::from_str(object.get()).map_err(unreadable)?;
         let version = envelope.metadata.resource_version;

@@ -64,8 +64,12 @@ impl DeadLetters {
             fs::rename(&self.file, self.file.with_extension("jsonl.1"))?;
         }
         let mut file = OpenOptions::new().append(true).create(true).open(&self.file)?;
-        file.write_all(line)?;
-        file.sync_all()?;
+        let before = file.metadata()?.len();
+        if let Err(error) = file.write_all(line).and_then(|()| file.sync_all()) {
+            // Half a line would take the next one with it.
+            file.set_len(before)?;
+            return Err(error);
+        }
         File::open(self.file.parent().unwrap_or(Path::new(".")))?.sync_all()
     }
 }

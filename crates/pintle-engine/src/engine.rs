@@ -17,6 +17,7 @@ use crate::lens::Lens;
 use crate::lifecycle::{self, Follower};
 use crate::quota::QUOTAS;
 use crate::turns::Turns;
+use crate::vital::{Vitals, vital};
 use crate::{
     Catalog, Clock, Conversions, Entropy, Hook, Limits, Measures, Refusal, Report, RuleSource,
     Selection, Written, ask_for,
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     leaving: AtomicBool,
     closing: watch::Sender<bool>,
     pub(crate) measures: Measures,
+    pub(crate) vitals: Vitals,
 }
 
 impl Engine {
@@ -92,18 +94,22 @@ impl Engine {
             leaving: AtomicBool::new(false),
             closing: watch::Sender::new(false),
             measures: Measures::default(),
+            vitals: Vitals::default(),
             store: setup.store,
         });
         let mut follower = Follower::new(Arc::clone(&shared));
         follower.load().await?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&shared.hub).publish(head));
+        let hub = Arc::clone(&shared.hub).publish(head);
+        tasks.spawn(vital(Arc::clone(&shared), "the telling of changes to watchers", hub));
         let work = follower.work();
         let none_yet = tokio::sync::Mutex::default();
         let engine = Arc::new(Self { shared, work: Arc::clone(&work), tasks: none_yet });
-        tasks.spawn(follower.run());
-        tasks.spawn(lifecycle::compact(Arc::clone(&engine.shared)));
-        tasks.spawn(lifecycle::Worker::new(Arc::downgrade(&engine), work).run());
+        let shared = || Arc::clone(&engine.shared);
+        tasks.spawn(vital(shared(), "the follower of kinds and rules", follower.run()));
+        tasks.spawn(vital(shared(), "the cutting of history", lifecycle::compact(shared())));
+        let worker = lifecycle::Worker::new(Arc::downgrade(&engine), work).run();
+        tasks.spawn(vital(shared(), "the lifecycle of objects", worker));
         *engine.tasks.lock().await = tasks;
         engine.ensure_default_namespace().await?;
         engine.ensure_default_rules().await?;
@@ -126,7 +132,8 @@ impl Engine {
         loop {
             let newest = self.newest();
             let mut followed = self.shared.followed.subscribe();
-            // An error means that the engine is closing, and then nothing is waited for.
+            // Closing counts as having followed everything, see `close`; an error cannot be, as
+            // the sender is in `shared`.
             if followed.wait_for(|seen| *seen >= newest).await.is_err() {
                 return;
             }
@@ -144,7 +151,7 @@ impl Engine {
 
     /// Whether the server is going down, or will soon.
     pub fn is_leaving(&self) -> bool {
-        self.shared.leaving.load(Ordering::Relaxed) || *self.shared.closing.borrow()
+        self.shared.leaving.load(Ordering::Relaxed) || self.shared.is_closing()
     }
 
     /// Ends the watches: their clients resume somewhere else, or here later.
@@ -317,6 +324,11 @@ fn wrote_status_alone(object: &Object) -> bool {
 }
 
 impl Shared {
+    /// Whether the watches have been ended, and the store is next.
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.catalog.load_full()
     }

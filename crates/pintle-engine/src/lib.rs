@@ -22,6 +22,7 @@ mod quota;
 mod read;
 mod refusal;
 mod turns;
+mod vital;
 mod watch;
 mod write;
 mod write_all;

@@ -62,6 +62,7 @@ pub(crate) async fn compact(shared: Arc<Shared>) {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "history could not be compacted");
+                    shared.measures.compaction_failed(&error);
                     break;
                 }
             }

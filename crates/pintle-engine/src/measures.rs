@@ -43,14 +43,24 @@ impl Measures {
         self.compacted_events.fetch_add(step.events as u64, Ordering::Relaxed);
     }
 
+    /// History could not be cut: the store does not write.
+    pub(crate) fn compaction_failed(&self, error: &StoreError) {
+        self.note_trouble(Some(error));
+    }
+
     pub(crate) fn committed(&self, took: Duration, ended: &Result<Committed, StoreError>) {
         self.commits.add(took);
-        let trouble = match ended {
-            Ok(_) => None,
-            Err(StoreError::Full(_) | StoreError::Unavailable(_) | StoreError::Corrupt(_)) => {
-                ended.as_ref().err().map(|error| (Instant::now(), error.to_string()))
-            }
-            Err(_) => return,
+        self.note_trouble(ended.as_ref().err());
+    }
+
+    /// Of what came back from the store, keeps what says how it is.
+    fn note_trouble(&self, error: Option<&StoreError>) {
+        let trouble = match error {
+            None => None,
+            Some(
+                error @ (StoreError::Full(_) | StoreError::Unavailable(_) | StoreError::Corrupt(_)),
+            ) => Some((Instant::now(), error.to_string())),
+            Some(_) => return,
         };
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }

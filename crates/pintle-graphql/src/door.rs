@@ -360,13 +360,14 @@ impl GraphqlDoor {
         let patience = self.settings.request_timeout;
         let executed = tokio::time::timeout(patience, execute(call, prepared)).await;
         executed.map_err(|_| {
-            let what = match prepared.kind() {
-                OperationType::Mutation => "; read before you write again",
-                OperationType::Query | OperationType::Subscription => "",
+            // What may have been done must not be repeated blindly.
+            let (what, retryable) = match prepared.kind() {
+                OperationType::Mutation => ("; read before you write again", false),
+                OperationType::Query | OperationType::Subscription => ("", true),
             };
             let message = format!("the operation took more than {patience:?}{what}");
             let fault = Fault::new("TIMEOUT", StatusCode::GATEWAY_TIMEOUT, message);
-            one(Fault { retryable: true, ..fault })
+            one(Fault { retryable, ..fault })
         })
     }
 }

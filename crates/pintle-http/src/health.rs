@@ -25,10 +25,12 @@ pub fn ready(engine: &Engine) -> Vec<Check> {
     let behind = engine.newest().0.saturating_sub(engine.followed_up_to().0);
     let lagging = (behind > FOLLOWER_LAG_MAX)
         .then(|| format!("kinds and rules are {behind} revisions behind what was written"));
+    let broken = engine.broken().map(|task| format!("{task} has broken off; restart the server"));
     vec![
         Check { name: "ping", problem: None },
         Check { name: "store", problem: engine.measures().store_trouble() },
         Check { name: "follower", problem: lagging },
+        Check { name: "tasks", problem: broken },
         Check { name: "shutdown", problem: leaving.then(|| "the server is shutting down".into()) },
     ]
 }

@@ -156,8 +156,9 @@ fn drop_log(connection: &Connection, marks: Marks) -> rusqlite::Result<()> {
 
 /// Drops values that nothing in history refers to any more.
 fn release_pins(connection: &Connection, oldest: Revision) -> rusqlite::Result<usize> {
-    let mut statement = connection
-        .prepare_cached("SELECT until, lane FROM pins WHERE until <= ?1 ORDER BY until LIMIT ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT until, lane FROM pins WHERE until <= ?1 ORDER BY until, lane LIMIT ?2",
+    )?;
     let limit = i64::try_from(STEP_ROWS).unwrap_or(i64::MAX);
     let pins = statement
         .query_map([sql(oldest), limit], |row| Ok((row.get(0)?, row.get(1)?)))?

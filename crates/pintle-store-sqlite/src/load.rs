@@ -85,6 +85,13 @@ pub(crate) fn load(connection: &Connection) -> Result<Loaded, LoadError> {
     Ok(Loaded { objects, newest, marks, unfolded_bytes, resources, metadata_at })
 }
 
+/// About how many bytes the rows of the log after `folded` have, as the replay counts them.
+pub(crate) fn unfolded_bytes(connection: &Connection, folded: Revision) -> rusqlite::Result<u64> {
+    let sql = format!("SELECT ifnull(sum({COUNTED_BYTES}), 0) FROM log WHERE revision > ?1");
+    let bytes: i64 = connection.query_one(&sql, [row::sql(folded)], |row| row.get(0))?;
+    Ok(bytes.unsigned_abs())
+}
+
 /// The numbers of the resources.
 pub(crate) fn resources(connection: &Connection) -> rusqlite::Result<HashMap<GroupResource, i64>> {
     let mut statement = connection.prepare("SELECT name, id FROM resources")?;

@@ -93,6 +93,8 @@ struct Waiting {
     jobs: VecDeque<(Job, usize)>,
     bytes: usize,
     closed: bool,
+    /// Whether nobody takes anything any more, though nobody asked for that.
+    abandoned: bool,
 }
 
 impl Queue {
@@ -100,6 +102,10 @@ impl Queue {
     pub(crate) fn push(&self, job: Job) -> Result<(), StoreError> {
         let bytes = job.bytes();
         let mut waiting = self.lock();
+        if waiting.abandoned {
+            let why = "the thread that writes has died of a fault of its own; restart the server";
+            return Err(StoreError::Unavailable(why.to_owned()));
+        }
         if waiting.closed {
             return Err(StoreError::Closed);
         }
@@ -148,6 +154,12 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.wake.notify_one();
+    }
+
+    /// The same, because whoever takes from it has died.
+    pub(crate) fn abandon(&self) {
+        self.lock().abandoned = true;
+        self.close();
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

@@ -150,6 +150,8 @@ fn put_aside(dir: &Path, left: &[String], now: Timestamp) -> std::io::Result<Opt
     for name in names {
         fs::rename(dir.join(name), aside.join(name))?;
     }
+    // What is in it, and that it is there.
+    fs::File::open(&aside)?.sync_all()?;
     sync_directory(&aside)?;
     Ok(Some(aside))
 }

@@ -59,6 +59,12 @@ struct Written {
     bytes: u64,
 }
 
+/// What a file at rest holds.
+struct Settled {
+    newest: Revision,
+    unfolded_bytes: u64,
+}
+
 /// Why a transaction did not end well.
 enum Failure {
     /// It is certain that nothing of it is on disk.
@@ -250,8 +256,8 @@ impl Writer {
     /// anew, so that afterwards there is one answer to what the disk holds.
     pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
         let Health::InDoubt(_) = self.health else { return Ok(()) };
-        let found =
-            self.settled_newest().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let settled = self.settled().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let found = settled.newest;
         let Health::InDoubt(written) = std::mem::replace(&mut self.health, Health::Sound) else {
             return Ok(());
         };
@@ -269,14 +275,20 @@ impl Writer {
             let what = format!("the log ends at {found}, where {newest} was expected");
             return Err(StoreError::Corrupt(what));
         }
+        // What failed may have moved rows or dropped them, and was not counted as done.
+        self.unfolded_bytes = settled.unfolded_bytes;
+        let history_bytes = self.marks.folded_bytes + self.unfolded_bytes;
+        self.shared.counts.history_bytes.store(history_bytes, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Brings the file to rest, and reads the newest revision from it.
-    fn settled_newest(&mut self) -> rusqlite::Result<Revision> {
+    /// Brings the file to rest, and reads from it what is there.
+    fn settled(&mut self) -> rusqlite::Result<Settled> {
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
         }
+        // Upkeep may have been cut short before it could do that, see `unflushed`.
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
         let busy = "PRAGMA wal_checkpoint(TRUNCATE)";
         let busy: i64 = self.connection.query_one(busy, [], |row| row.get(0))?;
         if busy != 0 {
@@ -288,7 +300,9 @@ impl Writer {
         self.resources = load::resources(&self.connection)?;
         let newest = "SELECT ifnull(max(revision), 0) FROM log";
         let newest: i64 = self.connection.query_one(newest, [], |row| row.get(0))?;
-        Ok(crate::row::revision(newest).max(self.marks.folded))
+        let newest = crate::row::revision(newest).max(self.marks.folded);
+        let unfolded_bytes = load::unfolded_bytes(&self.connection, self.marks.folded)?;
+        Ok(Settled { newest, unfolded_bytes })
     }
 
     /// Runs a step of upkeep as one transaction that asks for no flush of its own.
@@ -312,8 +326,13 @@ impl Writer {
     ) -> rusqlite::Result<T> {
         self.connection.pragma_update(None, "synchronous", "NORMAL")?;
         let done = self.in_transaction(step);
-        self.connection.pragma_update(None, "synchronous", "FULL")?;
-        done
+        let restored = self.connection.pragma_update(None, "synchronous", "FULL");
+        if restored.is_err() {
+            // Whatever commits without a flush is not durable: nothing may before this is settled.
+            self.health = Health::InDoubt(None);
+        }
+        let done = done?;
+        restored.map(|()| done)
     }
 
     fn in_transaction<T>(
@@ -323,6 +342,10 @@ impl Writer {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = step(&transaction)?;
+        #[cfg(test)]
+        if let Some(fault) = self.fault.take() {
+            return fault.strike(transaction).map(|()| done);
+        }
         transaction.commit()?;
         Ok(done)
     }
@@ -402,7 +425,11 @@ struct ClosesQueue(Arc<Shared>);
 
 impl Drop for ClosesQueue {
     fn drop(&mut self) {
-        self.0.queue.close();
+        if std::thread::panicking() {
+            self.0.queue.abandon();
+        } else {
+            self.0.queue.close();
+        }
         while let Taken::Jobs(jobs) = self.0.queue.take(None) {
             drop(jobs);
         }

@@ -2,6 +2,7 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -48,13 +49,15 @@ impl FileWatch {
         let mut complaint = None;
         loop {
             self.changed().await;
-            let Ok((returned, outcome)) = spawn_blocking(move || {
+            let read = spawn_blocking(move || {
                 let outcome = reload();
                 (reload, outcome)
-            })
-            .await
-            else {
-                return;
+            });
+            let (returned, outcome) = match read.await {
+                Ok(done) => done,
+                // Without this the files would count as followed.
+                Err(broken) if broken.is_panic() => resume_unwind(broken.into_panic()),
+                Err(_) => return,
             };
             reload = returned;
             report(&self.files, outcome, &mut complaint);

@@ -55,6 +55,11 @@ pub enum ServeError {
     /// Traces cannot be made as the settings want it.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// Something that the server cannot do without has broken off, by a fault of its own.
+    #[error(
+        "{0} broke off, by a fault of the server; what was acknowledged is on disk: start it again, and report what the log says"
+    )]
+    Broken(&'static str),
     /// Without a way to know callers, only this machine may reach the server.
     #[error(
         "{0} can be reached from other machines, and nothing is set up to know who calls: add \
@@ -95,7 +100,7 @@ impl ServeError {
     /// The exit code: 2 for what the user has to put right, 1 for the rest.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Engine(_) | Self::Signals(_) => 1,
+            Self::Engine(_) | Self::Broken(_) | Self::Signals(_) => 1,
             Self::Manifest(_)
             | Self::Document(_)
             | Self::Apply(_)

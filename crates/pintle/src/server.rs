@@ -231,7 +231,7 @@ impl Parts {
             observation,
             serving,
             signals: None,
-            _following: following,
+            following,
         }
     }
 }
@@ -251,7 +251,7 @@ pub struct Server {
     observation: Observation,
     serving: JoinSet<()>,
     signals: Option<Signals>,
-    _following: JoinSet<()>,
+    following: JoinSet<()>,
 }
 
 impl Server {
@@ -295,8 +295,8 @@ impl Server {
 
     /// Serves until SIGTERM or SIGINT, and stops. One more of them breaks the stop off.
     pub async fn run(mut self) -> Result<(), ServeError> {
-        self.wait().await?;
-        self.stop().await
+        let waited = self.wait().await;
+        self.stop().await.and(waited)
     }
 
     /// Serves until SIGTERM or SIGINT. Then is the time to end what calls this server, and to stop
@@ -306,13 +306,30 @@ impl Server {
         let mut signals = caught.map_or_else(Signals::new, Ok).map_err(ServeError::Signals)?;
         let manager = ServiceManager::of_this_process();
         manager.tell(State::Ready);
-        signals.wait().await;
+        let broken = tokio::select! {
+            () = signals.wait() => None,
+            name = self.breaks() => Some(name),
+        };
         manager.tell(State::Stopping);
         self.engine.announce_end();
+        if let Some(task) = broken {
+            tracing::error!(task, "broken off: this is a fault of the server, which goes down");
+            self.signals = Some(signals);
+            return Err(ServeError::Broken(task));
+        }
         signals.linger(self.shutdown_delay).await;
         tracing::info!("going down: finishing what is in progress; a signal breaks it off");
         self.signals = Some(signals);
         Ok(())
+    }
+
+    /// Waits until something ends that must not before the server does, and says what.
+    async fn breaks(&mut self) -> &'static str {
+        tokio::select! {
+            name = self.engine.breaks() => name,
+            Some(_) = self.serving.join_next() => "the accepting of connections",
+            () = broken_off(&mut self.following) => "the following of files and kinds",
+        }
     }
 
     /// Stops: nothing new is accepted, watches end, requests in progress finish, and what was
@@ -341,6 +358,16 @@ impl Server {
         self.observation.close().await;
         closed
     }
+}
+
+/// Waits until a task panics; those that have nothing to do may end.
+async fn broken_off(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if ended.is_err() {
+            return;
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Why there is no subscription.

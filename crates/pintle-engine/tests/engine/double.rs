@@ -41,6 +41,8 @@ pub(crate) struct Double {
     pub(crate) tail_revisions_max: AtomicU64,
     /// Whether nobody can read the log.
     pub(crate) tails_fail: AtomicBool,
+    /// Whether whoever reads the log breaks off.
+    pub(crate) tails_panic: AtomicBool,
     /// Whether nobody can list objects.
     pub(crate) lists_fail: AtomicBool,
     /// Whether history has lost what stood before a change.
@@ -57,6 +59,7 @@ impl Double {
             commits: AtomicU64::new(0),
             tail_revisions_max: AtomicU64::new(u64::MAX),
             tails_fail: AtomicBool::new(false),
+            tails_panic: AtomicBool::new(false),
             lists_fail: AtomicBool::new(false),
             forgets_before: Mutex::new(false),
         }
@@ -192,6 +195,7 @@ impl Store for Double {
 
     fn tail<'a>(&'a self, query: TailQuery<'a>) -> Answer<'a, Tail> {
         Box::pin(async move {
+            assert!(!self.tails_panic.load(Ordering::SeqCst), "whoever reads the log breaks off");
             if self.tails_fail.load(Ordering::SeqCst) {
                 return Err(StoreError::Unavailable("no log".into()));
             }

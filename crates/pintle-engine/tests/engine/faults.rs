@@ -250,3 +250,24 @@ async fn without_a_log_the_state_is_loaded_anew() {
     world.until_gone(&definition(gauges.as_str())).await;
     world.until_served_no_more(&gauges).await;
 }
+
+/// A task that panics is not missed in silence: without it, rights that are taken away would count.
+#[tokio::test]
+async fn a_vital_task_that_breaks_off_is_told_of() {
+    let world = World::new().await;
+    world.engine.calm().await;
+    assert_eq!(world.engine.broken(), None);
+    world.store.tails_panic.store(true, Ordering::SeqCst);
+    world.create("a", "red").await;
+    let broken = tokio::time::timeout(Duration::from_secs(20), world.engine.breaks()).await;
+    assert_eq!(broken, Ok("the follower of kinds and rules"));
+    assert_eq!(world.engine.broken(), broken.ok());
+}
+
+/// An engine that is closed has nothing to tell.
+#[tokio::test]
+async fn a_clean_end_breaks_nothing() {
+    let world = World::new().await;
+    world.engine.close().await.unwrap();
+    assert_eq!(world.engine.broken(), None);
+}

@@ -22,17 +22,20 @@ pub(super) enum Fault {
     FlushFailsUnwritten,
     /// The flush fails, and the transaction is on the disk all the same.
     FlushFailsWritten,
+    /// It fails, and so does the rollback after it.
+    StaysOpen,
 }
 
 impl Fault {
     pub(super) fn strike(self, transaction: Transaction<'_>) -> rusqlite::Result<()> {
         let code = match self {
             Self::NoRoom => SQLITE_FULL,
-            Self::FlushFailsUnwritten | Self::FlushFailsWritten => SQLITE_IOERR_FSYNC,
+            _ => SQLITE_IOERR_FSYNC,
         };
         match self {
             Self::NoRoom | Self::FlushFailsUnwritten => transaction.rollback()?,
             Self::FlushFailsWritten => transaction.commit()?,
+            Self::StaysOpen => std::mem::forget(transaction),
         }
         Err(rusqlite::Error::SqliteFailure(Error::new(code), None))
     }
@@ -84,6 +87,52 @@ async fn failed_commits_get_certain_answers() {
         store.close().await.unwrap();
         let store = open(&dir);
         assert_eq!((store.info().newest, store.peek(&key("a"))), (Revision(newest + 1), shown));
+    }
+}
+
+/// A writer that dies is no store that closes: somebody has to be told.
+#[tokio::test]
+async fn a_writer_that_died_is_trouble() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let job = Tinker(Box::new(|_| panic!("a fault of the writer's own")));
+    store.shared.queue.push(Job::Tinker(job)).unwrap();
+    // Those that are on their way when it happens get no certain answer.
+    let certain = loop {
+        match store.commit(vec![created(&key("a"))]).await.unwrap_err() {
+            StoreError::OutcomeUnknown(_) => {}
+            error => break error,
+        }
+    };
+    assert!(certain.to_string().contains("restart the server"), "{certain}");
+}
+
+/// A step of upkeep that fails leaves nothing behind that counts twice, or is not flushed.
+#[tokio::test]
+async fn failed_upkeep_is_settled_before_anything_else_is_written() {
+    let faults =
+        [Fault::NoRoom, Fault::FlushFailsUnwritten, Fault::FlushFailsWritten, Fault::StaysOpen];
+    for fault in faults {
+        let dir = TempDir::new().unwrap();
+        let store = open(&dir);
+        let made = commit(&*store, vec![created(&key("a"))]).await;
+        tinker(&store, move |writer| {
+            writer.fault = Some(fault);
+            writer.fold_step().unwrap_err();
+        })
+        .await;
+        commit(&*store, vec![put_status(&made[0], "x")]).await;
+        let counted = tinker(&store, |writer| {
+            let synchronous = "PRAGMA synchronous";
+            let full: i64 = writer.connection.query_one(synchronous, [], |row| row.get(0)).unwrap();
+            assert_eq!(full, 2, "a commit is flushed");
+            (writer.marks.folded_bytes, writer.unfolded_bytes)
+        })
+        .await;
+        let history_bytes = store.info().history_bytes;
+        assert_eq!(counted.0 + counted.1, history_bytes, "{fault:?}");
+        store.close().await.unwrap();
+        assert_eq!(open(&dir).info().history_bytes, history_bytes, "{fault:?}");
     }
 }
 

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pintle_client::{Api, Client, Error, Event, ListOptions, Patch, Reported};
 use pintle_kinds::report::Stale;
 use pintle_kinds::{Condition, Conditions, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::embedded::{builder, user};
 use crate::harness::server::{Launch, Server};
@@ -266,6 +268,40 @@ async fn a_watch_says_when_it_starts_over() {
     .await;
     assert!(matches!(event(&mut watch).await, Event::Added(it) if it.metadata.name == "dev-123"));
     assert_eq!(event(&mut watch).await, Event::Synced);
+}
+
+/// A connection that breaks before all was told, again and again, and a caller who waits for other
+/// things as well.
+#[tokio::test]
+async fn a_watch_that_is_given_up_between_two_connections_still_says_that_it_starts_over() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let line = json!({"type": "ADDED", "object": device("d", "dc1")}).to_string();
+    let serving = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{line}\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let devices = Client::connect(&url).unwrap().api::<Device>();
+    let mut watch = devices.watch(ListOptions::default());
+    for _ in 0..3 {
+        let added = event(&mut watch).await;
+        assert!(matches!(added, Event::Added(_)), "{added:?}");
+        // Shorter than the pause between two connections.
+        let given_up = tokio::time::timeout(Duration::from_millis(20), watch.next()).await;
+        let next = match given_up {
+            Ok(event) => event.unwrap(),
+            Err(_) => event(&mut watch).await,
+        };
+        assert_eq!(next, Event::Restarted);
+    }
+    serving.abort();
 }
 
 async fn event(watch: &mut pintle_client::Watch<Device>) -> Event<Device> {
