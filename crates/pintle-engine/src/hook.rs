@@ -109,9 +109,11 @@ pub(crate) fn ask_about_write(
             Some(object),
         ) => hook.can_update_status(caller, request, object),
         (Edit::Delete(_), _, Some(object)) => hook.can_delete(caller, request, object),
-        (Edit::Replace(_) | Edit::Scale(_) | Edit::Finalize(_), _, Some(object)) => {
-            hook.can_update(caller, request, object)
-        }
+        (
+            Edit::Replace(_) | Edit::Scale(_) | Edit::Finalize(_) | Edit::Emptied,
+            _,
+            Some(object),
+        ) => hook.can_update(caller, request, object),
         (Edit::Patch(patch, _), _, Some(object)) => {
             moves(patch, object).and_then(|()| hook.can_patch(caller, request, object))
         }

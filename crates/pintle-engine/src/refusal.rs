@@ -25,6 +25,8 @@ pub enum Refusal {
     KindTerminating,
     /// The namespace may hold no more objects of the kind.
     QuotaExceeded(Box<crate::QuotaExceeded>),
+    /// What is watched is of a kind that is gone. One of the same name is another kind.
+    KindGone,
     /// The history that was asked for is gone: list again.
     Expired {
         /// What was asked for.

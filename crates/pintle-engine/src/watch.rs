@@ -64,6 +64,19 @@ pub enum WatchEvent {
     },
 }
 
+impl WatchEvent {
+    /// The revision of what it tells.
+    pub fn revision(&self) -> Revision {
+        match self {
+            Self::Existing(object)
+            | Self::Added(object)
+            | Self::Modified { object, .. }
+            | Self::Deleted(object) => object.revision,
+            Self::Bookmark { revision, .. } => *revision,
+        }
+    }
+}
+
 /// One open watch. It holds a cursor and nothing else, however slow its reader is.
 #[derive(Debug)]
 pub struct Watcher {
@@ -149,12 +162,21 @@ impl Watcher {
             if *self.closing.borrow() {
                 return Err(Refusal::ShuttingDown);
             }
-            let events = match self.phase {
+            let ends = self.end_of_kinds().map(|_| *self.shared.store.head().borrow());
+            let mut events = match self.phase {
                 Phase::State { .. } => self.next_page().await?,
                 Phase::Log(after) => self.next_changes(after).await?,
             };
             // After reading: what was written once the rights were gone is in what was read.
             self.check_rights()?;
+            if let Some(end) = self.end_of_kinds() {
+                events.retain(|event| event.revision() < end);
+                // It has gone before what was newest then.
+                if events.is_empty() && ends.is_some_and(|newest| self.has_read(newest)) {
+                    return Err(Refusal::KindGone);
+                }
+                self.woken.mark_changed();
+            }
             if !events.is_empty() {
                 return Ok(events);
             }
@@ -167,6 +189,26 @@ impl Watcher {
         match self.phase {
             Phase::State { .. } => None,
             Phase::Log(after) => Some(after),
+        }
+    }
+
+    /// Where what is watched ends, once a kind of it is gone: at the declaration of another one of
+    /// its name, if there is one.
+    fn end_of_kinds(&self) -> Option<Revision> {
+        let catalog = self.shared.catalog();
+        let end_of = |selection: &Selection| {
+            let now = catalog.get(&selection.resource()).map(|served| served.declared);
+            (now != Some(selection.served.declared)).then_some(now.unwrap_or(Revision(u64::MAX)))
+        };
+        self.selections.iter().filter_map(end_of).min()
+    }
+
+    /// Whether everything up to here was read. A state that is still being read is of kinds that
+    /// were there, and is given up with them.
+    const fn has_read(&self, revision: Revision) -> bool {
+        match self.phase {
+            Phase::State { .. } => true,
+            Phase::Log(after) => after.0 >= revision.0,
         }
     }
 

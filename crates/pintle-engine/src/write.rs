@@ -40,7 +40,9 @@ impl Asks for Write {
         };
         let verb = match &self.intent.edit {
             Edit::Create(_) => Verb::Create,
-            Edit::Replace(_) | Edit::Finalize(_) | Edit::Scale(Scaling::Put(_)) => Verb::Update,
+            Edit::Replace(_) | Edit::Finalize(_) | Edit::Emptied | Edit::Scale(Scaling::Put(_)) => {
+                Verb::Update
+            }
             Edit::Patch(..)
             | Edit::Condition(_)
             | Edit::MergeStatus(_)

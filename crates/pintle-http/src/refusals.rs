@@ -91,6 +91,10 @@ pub fn answer(refusal: &Refusal, subject: &Subject) -> Answer {
                 exceeded.key
             ),
         ),
+        Refusal::KindGone => Answer::of(
+            Reason::KindNotServed,
+            format!("{} is not served any more", subject.resource),
+        ),
         Refusal::NotSelectable { field } => Answer::of(
             Reason::BadRequest,
             format!(

@@ -11,6 +11,7 @@ use pintle_authz::{Ask, Asks, Granted, Impersonation, ReviewKind, Verb};
 use pintle_engine::{Engine, Refusal, Served};
 use pintle_http::{
     Body, Caller, Door, Entrance, EventCache, Exchange, Recording, RequestBody, Serving,
+    add_warnings,
 };
 use pintle_model::{GroupResource, ObjectKey, Scope};
 use pintle_schema::Version;
@@ -22,7 +23,7 @@ use crate::refusals::Deed;
 use crate::reply::{Failure, Refused, answer_failure};
 use crate::route::{Route, Target};
 use crate::status::About;
-use crate::{discovery, read, review, scale, watch, write};
+use crate::{delete, discovery, read, review, scale, watch, write};
 
 /// What the Kubernetes door can be told.
 #[derive(Debug, Clone, Default)]
@@ -170,17 +171,31 @@ impl KubeDoor {
         };
         let query = query?;
         recording.note(|exchange| exchange.resource = Some(served.resource()));
+        let warning = face.deprecation();
         let call =
             Call { door: &self, parts, recording, caller, query, target, served, version, face };
+        let done = Box::pin(self.carry_out(call, operation, body)).await;
+        let Some(warning) = warning else { return done };
+        let mut response = done.unwrap_or_else(|failure| answer_failure(&failure, recording));
+        add_warnings(response.headers_mut(), &[warning]);
+        Ok(response)
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        call: Call<'_>,
+        operation: Operation,
+        body: RequestBody,
+    ) -> Result<Response<Body>, Failure> {
         match operation {
             Operation::List => read::list(call).await,
-            Operation::Watch => watch::watch(&self, call).await,
+            Operation::Watch => watch::watch(self, call).await,
             Operation::Get => read::get(call).await,
             Operation::Create => write::create(call, body).await,
             Operation::Replace => write::replace(call, body).await,
             Operation::Patch => write::patch(call, body).await,
-            Operation::Delete => write::delete(call, body).await,
-            Operation::DeleteMany => write::delete_many(call, body).await,
+            Operation::Delete => delete::delete(call, body).await,
+            Operation::DeleteMany => delete::delete_many(call, body).await,
             Operation::Scale => scale::scale(call, body).await,
         }
     }
@@ -314,7 +329,7 @@ fn operation(
         return Err(Failure::NoSuchPath);
     }
     match target.part.as_deref() {
-        None => of_objects(target, namespaced, verb),
+        None => of_objects(target, served, verb),
         Some("status") if version.status_subresource => match verb {
             Some(Verb::Get) => Ok(Operation::Get),
             Some(Verb::Update) => Ok(Operation::Replace),
@@ -333,18 +348,19 @@ fn operation(
     }
 }
 
-fn of_objects(
-    target: &Target,
-    namespaced: bool,
-    verb: Option<&Verb>,
-) -> Result<Operation, Failure> {
+fn of_objects(target: &Target, served: &Served, verb: Option<&Verb>) -> Result<Operation, Failure> {
+    let namespaced = served.definition.kind.scope == Scope::Namespaced;
     let everywhere = namespaced && target.namespace.is_none();
+    let singly = served.definition.habits.deleted_singly;
     match (&target.name, verb) {
         (_, Some(Verb::Watch)) => Ok(Operation::Watch),
         (None, Some(Verb::List)) => Ok(Operation::List),
         (None, Some(Verb::Create)) if !everywhere => Ok(Operation::Create),
-        (None, Some(Verb::DeleteCollection)) if !everywhere => Ok(Operation::DeleteMany),
+        (None, Some(Verb::DeleteCollection)) if !(everywhere || singly) => {
+            Ok(Operation::DeleteMany)
+        }
         (None, _) if everywhere => Err(Failure::MethodNotAllowed { allow: "GET, HEAD" }),
+        (None, _) if singly => Err(Failure::MethodNotAllowed { allow: "GET, HEAD, POST" }),
         (None, _) => Err(Failure::MethodNotAllowed { allow: "GET, HEAD, POST, DELETE" }),
         (Some(_), Some(Verb::Get)) => Ok(Operation::Get),
         (Some(_), Some(Verb::Update)) => Ok(Operation::Replace),

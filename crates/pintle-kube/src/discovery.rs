@@ -240,6 +240,13 @@ fn api_group(group: &str, versions: &[(&str, Vec<Resource<'_>>)]) -> Value {
 
 const VERBS: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// What can be done with the objects of a kind.
+fn verbs(served: &Served) -> Vec<&'static str> {
+    let singly = served.definition.habits.deleted_singly;
+    VERBS.into_iter().filter(|verb| !(singly && *verb == "deletecollection")).collect()
+}
+
 const VERBS_OF_PARTS: [&str; 3] = ["get", "patch", "update"];
 
 /// A part of the objects of a kind with an endpoint of its own.
@@ -298,7 +305,7 @@ fn old_form(resource: &Resource<'_>) -> Vec<Value> {
         "singularName": &*kind.singular,
         "namespaced": namespaced,
         "kind": &*kind.kind,
-        "verbs": VERBS,
+        "verbs": verbs(served),
     });
     add_names(&mut own, kind);
     let of_part = |part: Part| {
@@ -376,7 +383,7 @@ fn new_form(group: &str, version: &str, resource: &Resource<'_>) -> Value {
         "responseKind": response(&kind.kind),
         "scope": scope(kind.scope == Scope::Namespaced),
         "singularResource": &*kind.singular,
-        "verbs": VERBS,
+        "verbs": verbs(served),
     });
     add_names(&mut listed, kind);
     let parts: Vec<Value> = parts(served, declared)

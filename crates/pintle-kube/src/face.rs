@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use pintle_engine::Served;
-use pintle_model::FieldSelector;
+use pintle_model::{FieldError, FieldPath, FieldSelector, validate_name};
 use pintle_rules::{Document, Refusal as RulesRefusal};
 use pintle_schema::Version;
 use serde_json::{Map, Value};
@@ -26,6 +26,15 @@ pub(crate) struct Face {
 }
 
 impl Face {
+    /// What every answer says of a version that gets old.
+    pub(crate) fn deprecation(&self) -> Option<String> {
+        let kind = &self.served.definition.kind;
+        let said = self.version.deprecation_warning.clone();
+        let usual =
+            || format!("{} {} is deprecated", kind.api_version(&self.version.name), kind.kind);
+        self.version.deprecated.then(|| said.unwrap_or_else(usual))
+    }
+
     fn stored_name(&self, shown: &str) -> Option<&'static str> {
         self.fields.iter().find(|(name, _)| *name == shown).map(|(_, stored)| *stored)
     }
@@ -88,12 +97,24 @@ impl Face {
         let mut body = body.unwrap_or_default();
         // As a write does with the stored form: Go clients send null for a time that was never set.
         self.version.normalize_body(&mut body);
-        let faults = self.version.validate_body(&body);
+        let mut faults = self.version.validate_body(&body);
+        faults.extend(self.name_fault(document));
         if faults.is_empty() {
             return Ok(());
         }
         let refusal = RulesRefusal::Invalid(faults);
         Err(call.refused(refusal.into(), call.name(), Deed::Create { built_in: true }))
+    }
+}
+
+impl Face {
+    /// The kind that is shown may be stricter with names. One that is still to be made up is right.
+    fn name_fault(&self, document: &Document) -> Option<FieldError> {
+        let name = document.metadata.as_ref()?.get("name")?.as_str()?;
+        let metadata = FieldPath::ROOT.field("metadata");
+        let rule = self.served.definition.name_rule;
+        let checked = validate_name(metadata.field("name"), name, rule);
+        checked.err().filter(|_| !name.is_empty())
     }
 }
 

@@ -8,6 +8,7 @@
 mod accept;
 mod api;
 mod body;
+mod delete;
 mod discovery;
 mod document;
 mod face;

@@ -156,10 +156,11 @@ impl Described<'_> {
         };
         let one = format!("{many}/{{name}}");
         let mut put = |path: String, item: Value| paths.insert(path, item);
-        put(
-            many.clone(),
-            self.item(&many, &[("get", Act::List), ("post", Act::Create), ("delete", Act::Clear)]),
-        );
+        let mut acts = vec![("get", Act::List), ("post", Act::Create)];
+        if !self.served.definition.habits.deleted_singly {
+            acts.push(("delete", Act::Clear));
+        }
+        put(many.clone(), self.item(&many, &acts));
         if namespaced {
             let all = format!("{root}/{plural}");
             put(all.clone(), self.item(&all, &[("get", Act::List)]));

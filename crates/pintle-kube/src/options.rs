@@ -165,7 +165,6 @@ fn dry_run<T: AsRef<str>>(values: impl Iterator<Item = T>, faults: &mut Vec<Fiel
     let mut dry = false;
     for value in values {
         match value.as_ref() {
-            "" => {}
             "All" => dry = true,
             other => faults.push(unsupported("dryRun", other, &["All"])),
         }
@@ -182,14 +181,16 @@ pub(crate) struct Deletion {
 }
 
 impl Deletion {
-    /// Reads `DeleteOptions`: from the body, or where there is none, from the parameters.
-    pub(crate) fn of(query: &Query, body: Option<&Value>) -> Result<Self, Failure> {
+    /// Reads `DeleteOptions`: from the body, or where there is none, from the parameters. The group
+    /// is that of what is deleted.
+    pub(crate) fn of(query: &Query, body: Option<&Value>, group: &str) -> Result<Self, Failure> {
         let empty = Map::new();
         let given = match body {
             None => &empty,
             Some(Value::Object(fields)) => fields,
             Some(_) => return Err(Failure::bad_request("the body must be DeleteOptions")),
         };
+        check_is_deletion(given, group)?;
         let mut faults = Vec::new();
         let text = |name: &str| given.get(name).and_then(Value::as_str);
         let flags = given.get("dryRun").and_then(Value::as_array).into_iter().flatten();
@@ -225,6 +226,28 @@ impl Deletion {
         let options = DeleteOptions { propagation, ..DeleteOptions::default() };
         Ok(Self { options, precondition, dry_run: dry })
     }
+}
+
+/// Options may be those of any version of the group of what is deleted, as old clients send them,
+/// and say nothing of it at all.
+fn check_is_deletion(given: &Map<String, Value>, group: &str) -> Result<(), Failure> {
+    let text = |field: &str| match given.get(field) {
+        None | Some(Value::Null) => Ok(""),
+        Some(Value::String(text)) => Ok(text.as_str()),
+        Some(_) => Err(Failure::bad_request(format!("{field} must be a string"))),
+    };
+    let (kind, version) = (text("kind")?, text("apiVersion")?);
+    let of = version.split_once('/').map_or("", |(group, _)| group);
+    let known = matches!(kind, "" | "DeleteOptions")
+        && (matches!(version, "" | "v1") || of == "meta.k8s.io" || (!of.is_empty() && of == group));
+    if known {
+        return Ok(());
+    }
+    let shown = |text: &str| text.chars().take(128).collect::<String>();
+    let (kind, version) = (shown(kind), shown(version));
+    Err(Failure::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a DeleteOptions"
+    )))
 }
 
 fn preconditions(wanted: &Map<String, Value>) -> Result<Precondition, Failure> {

@@ -26,6 +26,8 @@ pub(crate) enum Deed {
     Delete {
         /// The version that was the precondition.
         expected: Option<Revision>,
+        /// How many others of its collection went before.
+        gone: usize,
     },
 }
 
@@ -45,6 +47,15 @@ const MODIFIED: &str =
 
 /// Looks a refusal up.
 pub(crate) fn status(refusal: &Refusal, about: &About, deed: Deed) -> Status {
+    let mut status = whole_status(refusal, about, deed);
+    if let Deed::Delete { gone: gone @ 1.., .. } = deed {
+        let message = &status.message;
+        status.message = format!("{message}; {gone} others of the collection were deleted before");
+    }
+    status
+}
+
+fn whole_status(refusal: &Refusal, about: &About, deed: Deed) -> Status {
     match refusal {
         Refusal::Rules(refusal) => rules_status(refusal, about, deed),
         Refusal::Forbidden(forbidden) => {
@@ -84,6 +95,7 @@ pub(crate) fn status(refusal: &Refusal, about: &About, deed: Deed) -> Status {
             let message = format!("{} {:?} is forbidden: {exceeded}", about.resource(), about.name);
             Status::new(403, "Forbidden", message).of_resource(&about)
         }
+        Refusal::KindGone => not_found(about),
         Refusal::NotSelectable { field } => {
             Status::bad_request(format!("field label not supported: {field}"))
         }
@@ -177,7 +189,9 @@ fn rules_status(refusal: &RulesRefusal, about: &About, deed: Deed) -> Status {
         }
         RulesRefusal::Conflict(_) => Status::conflict(about, MODIFIED),
         RulesRefusal::UidMismatch { expected: None, revision, .. } => match deed {
-            Deed::Delete { expected: Some(expected) } => other_version(expected, *revision, about),
+            Deed::Delete { expected: Some(expected), .. } => {
+                other_version(expected, *revision, about)
+            }
             _ => Status::conflict(about, MODIFIED),
         },
         RulesRefusal::UidMismatch { expected: Some(expected), current, .. } => {

@@ -216,10 +216,12 @@ impl Stream {
         self.writer.failure(&lapsed.into())
     }
 
-    /// A server that goes down just ends the stream: clients resume elsewhere, or here later.
+    /// A server that goes down just ends the stream: clients resume elsewhere, or here later. A
+    /// kind that goes ends it as well, as upstream: whoever asks anew is told that it is gone.
     fn finish(&mut self, refusal: &Refusal) {
         self.watcher = None;
-        self.last = (*refusal != Refusal::ShuttingDown).then(|| self.writer.refusal(refusal));
+        let says_nothing = matches!(refusal, Refusal::ShuttingDown | Refusal::KindGone);
+        self.last = (!says_nothing).then(|| self.writer.refusal(refusal));
     }
 
     /// Sends each event as a message, until either side has enough.

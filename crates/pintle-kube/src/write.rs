@@ -1,27 +1,25 @@
-//! POST, PUT, PATCH and DELETE: each becomes a write of the engine; the removal of many becomes
-//! many.
+//! POST, PUT and PATCH: each becomes a write of the engine.
 
 use std::sync::Arc;
 
 use http::Response;
-use pintle_authz::{Ask, Asks as _, Granted, RefineError, Subresource, Verb};
-use pintle_engine::{List, Listed, Refusal, Removal, Write, Written, ask_for};
+use pintle_authz::{Ask, Granted, RefineError, Subresource, Verb};
+use pintle_engine::{Write, Written, ask_for};
 use pintle_http::{Body, RequestBody, add_warnings, manager_of};
 use pintle_model::{Manner, ObjectKey, ObjectName, Revision};
 use pintle_rules::{
     Conduct, Edit, FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat,
     PatchRoot, Precondition, Refusal as RulesRefusal, UidForm,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::accept::Form;
 use crate::api::Call;
 use crate::body::{self, Read, Shaped};
-use crate::options::{Deletion, ListOptions, WriteOptions, revision};
-use crate::read::{Include, collection, show};
+use crate::options::{WriteOptions, revision};
+use crate::read::show;
 use crate::refusals::{self, Deed};
-use crate::reply::{self, Failure};
-use crate::status::success;
+use crate::reply::Failure;
 
 /// A new object.
 pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
@@ -112,86 +110,8 @@ pub(crate) async fn patch(call: Call<'_>, body: RequestBody) -> Result<Response<
     Ok(respond(&call, form, 200, &written, &warnings))
 }
 
-/// The object goes.
-pub(crate) async fn delete(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
-    let granted = call.grant(ask_for(Verb::Delete, &call.key(), None))?;
-    let form = form_of(&call)?;
-    let read = body::read_options(&call, body).await?;
-    let deletion = Deletion::of(&call.query, read.as_ref())?;
-    let name = call.name();
-    let deed = Deed::Delete { expected: deletion.precondition.revision };
-    let write = refine(&call, granted, name, deed, |_| {
-        let Deletion { options, precondition, dry_run } = deletion;
-        let write = WriteOptions { dry_run, ..WriteOptions::default() };
-        let edit = Edit::Delete(options);
-        Ok(write_of(&call, call.key(), Lane::Main, edit, precondition, &write))
-    })?;
-    let written = carry_out(&call, write, name, deed).await?;
-    if !written.removed {
-        return Ok(respond(&call, form, 200, &written, &[]));
-    }
-    let gone = success(&call.about(name), written.object.uid().as_str());
-    let mut response = reply::document(200, form.encoding, &gone);
-    add_warnings(response.headers_mut(), &written.warnings);
-    Ok(response)
-}
-
-/// So many objects of a collection are deleted at once: enough to share the flushes to the disk.
-const DELETES_MAX: usize = 32;
-
-/// All that is selected goes. The answer lists it as it was.
-pub(crate) async fn delete_many(
-    call: Call<'_>,
-    body: RequestBody,
-) -> Result<Response<Body>, Failure> {
-    let options = ListOptions::of(&call.query, false)?;
-    let selection = call.selection(&options);
-    let list = List { selection, limit: options.limit, after: None, at: None };
-    let granted = call.grant(Removal(list))?;
-    let form = form_of(&call)?;
-    let read = body::read_options(&call, body).await?;
-    let deletion = Deletion::of(&call.query, read.as_ref())?;
-    let listed = call.engine().list_to_remove(&granted).await;
-    let listed = listed.map_err(|refusal| call.refused(refusal, "", Deed::Read))?;
-    call.recording.pass().await.map_err(Failure::Closed)?;
-    for some in listed.objects.chunks(DELETES_MAX) {
-        let deletes = some.iter().map(|object| delete_one(&call, &object.key, &deletion));
-        for deleted in futures_util::future::join_all(deletes).await {
-            deleted?;
-        }
-    }
-    let list = granted.get().0.clone();
-    if !call.engine().rules().allows(&call.caller.user, &list.ask()) {
-        // Whoever may remove them all need not be one who may see them.
-        let gone =
-            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
-        return Ok(reply::document(200, form.encoding, &gone));
-    }
-    let metadata = json!({"resourceVersion": listed.revision.to_string()});
-    let listed = Listed { next: None, ..listed };
-    Ok(collection(&call, form, Include::Metadata, listed, &metadata))
-}
-
-/// One of many. That it is gone already, or somebody was first, is no fault.
-async fn delete_one(call: &Call<'_>, key: &ObjectKey, deletion: &Deletion) -> Result<(), Failure> {
-    let mut options = deletion.options;
-    options.collective = true;
-    let write = WriteOptions { dry_run: deletion.dry_run, ..WriteOptions::default() };
-    let precondition = deletion.precondition.clone();
-    let deed = Deed::Delete { expected: precondition.revision };
-    let edit = Edit::Delete(options);
-    let write = write_of(call, key.clone(), Lane::Main, edit, precondition, &write);
-    let granted = call.engine().rules().grant(&call.caller.user, write);
-    let name = &key.name.name;
-    let granted = granted.map_err(|forbidden| call.refused(forbidden.into(), name, deed))?;
-    match call.engine().write(granted).await {
-        Ok(_) | Err(Refusal::Rules(RulesRefusal::NotFound)) => Ok(()),
-        Err(refusal) => Err(call.refused(refusal, name, deed)),
-    }
-}
-
 /// The form of the answer to a write. What is written is one object, or a status.
-fn form_of(call: &Call<'_>) -> Result<Form, Failure> {
+pub(crate) fn form_of(call: &Call<'_>) -> Result<Form, Failure> {
     Form::asked_for(&call.parts.headers).ok_or(Failure::NotAcceptable)
 }
 
@@ -402,7 +322,7 @@ pub(crate) async fn carry_out(
     Ok(written)
 }
 
-fn respond(
+pub(crate) fn respond(
     call: &Call<'_>,
     form: Form,
     code: u16,

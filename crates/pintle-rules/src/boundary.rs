@@ -39,6 +39,7 @@ pub(crate) fn foreign_path(edit: &Edit) -> Option<Cow<'_, str>> {
         | Edit::Create(_)
         | Edit::Scale(_)
         | Edit::Finalize(_)
+        | Edit::Emptied
         | Edit::Delete(_) => None,
     }
 }

@@ -104,6 +104,7 @@ fn change(
         (Lane::Main, Edit::Finalize(document)) => {
             main_lane::finalize(situation, current, document, intent)
         }
+        (Lane::Main, Edit::Emptied) => Ok(deletion::emptied(situation, current)),
         (Lane::Main, Edit::Condition(edit)) => {
             Err(Refusal::NoCondition { kind: edit.condition_type().to_owned() })
         }
@@ -125,7 +126,7 @@ fn change(
         // Only whole objects are made and removed, and only a status is merged.
         (Lane::Main | Lane::Status, Edit::Create(_))
         | (Lane::Main, Edit::MergeStatus(_) | Edit::ApplyConditions(_))
-        | (Lane::Status, Edit::Delete(_) | Edit::Scale(_) | Edit::Finalize(_)) => {
+        | (Lane::Status, Edit::Delete(_) | Edit::Scale(_) | Edit::Finalize(_) | Edit::Emptied) => {
             Err(Refusal::NotFound)
         }
     }

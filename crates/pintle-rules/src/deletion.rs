@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pintle_model::{GroupResource, Manner, Metadata, Object, Put};
+use pintle_model::{GroupResource, Manner, Metadata, Object, ObjectKey, Put};
 
 use crate::decide::{Decision, Situation};
 use crate::main_lane::is_held;
@@ -79,6 +79,35 @@ pub(crate) fn delete(
     let changed = metadata != *current.metadata;
     let put = changed.then(|| Put::Main { metadata: Arc::new(metadata), body: None, status: None });
     Ok(Decision::new(situation, current, Manner::Replaced, put, Vec::new()))
+}
+
+/// Lets go of an object that contains nothing any more.
+pub(crate) fn emptied(situation: Situation<'_>, current: &Arc<Object>) -> Decision {
+    let mut metadata = Metadata::clone(&current.metadata);
+    let own = cleanup_finalizer(&current.key.resource);
+    metadata.finalizers.retain(|name| Some(name.as_str()) != own);
+    let kept = !metadata.finalizers.is_empty() || is_held(situation, &current.body);
+    let put = if metadata.is_terminating() && !kept {
+        Some(Put::Delete)
+    } else {
+        let changed = metadata != *current.metadata;
+        changed.then(|| Put::Main { metadata: Arc::new(metadata), body: None, status: None })
+    };
+    Decision::new(situation, current, Manner::Replaced, put, Vec::new())
+}
+
+/// Puts the finalizer that the server keeps a deleted object by back where a client has taken it
+/// away, and says whether it had to: what is in the object would be left behind.
+pub(crate) fn keep_cleanup(key: &ObjectKey, stored: &Metadata, wanted: &mut Metadata) -> bool {
+    let Some(own) = cleanup_finalizer(&key.resource).filter(|_| stored.is_terminating()) else {
+        return false;
+    };
+    let place = stored.finalizers.iter().position(|name| name == own);
+    let Some(place) = place.filter(|_| !wanted.finalizers.iter().any(|name| name == own)) else {
+        return false;
+    };
+    wanted.finalizers.insert(place.min(wanted.finalizers.len()), own.to_owned());
+    true
 }
 
 /// Requests that name no namespace mean this one, so it cannot go; as upstream.

@@ -41,6 +41,7 @@ pub(crate) fn names_version(edit: &Edit) -> bool {
         | Edit::ApplyConditions(_)
         | Edit::Scale(_)
         | Edit::Finalize(_)
+        | Edit::Emptied
         | Edit::Delete(_) => false,
     }
 }

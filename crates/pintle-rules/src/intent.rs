@@ -48,7 +48,8 @@ impl Intent {
             | Edit::Replace(_)
             | Edit::Delete(_)
             | Edit::Scale(_)
-            | Edit::Finalize(_) => Manner::Replaced,
+            | Edit::Finalize(_)
+            | Edit::Emptied => Manner::Replaced,
         }
     }
 }
@@ -76,6 +77,9 @@ pub enum Edit {
     /// The finalizers in the body of the document, where the kind has such; main lane only. Nothing
     /// else that the document says counts.
     Finalize(Document),
+    /// What a deleted object contained is gone, and so goes the finalizer that the server keeps it
+    /// by; main lane only. No door asks for this, and nothing else takes that finalizer away.
+    Emptied,
 }
 
 /// A write to the scale of an object.

@@ -14,7 +14,7 @@ use crate::intent::{Document, Intent, MetadataMode, PatchRoot, Scaling};
 use crate::patch::{Patch, PatchLimits};
 use crate::refusal::Refusal;
 use crate::stored::StoredStatus;
-use crate::{identity, metadata, status_lane, visible};
+use crate::{deletion, identity, metadata, status_lane, visible};
 
 /// Replaces the main lane of an object that exists.
 pub(crate) fn replace(
@@ -225,6 +225,7 @@ impl Wanted {
             .map(|body| check.body(&metadata.name, body, Some(&current.body)))
             .filter(|text| *text != current.body);
         let status = status.and_then(|status| checked_status(check, current, status));
+        keep_own(check, current, &mut metadata);
         if metadata != *current.metadata {
             check.errors.extend(validate_metadata_maps(&metadata));
             check_finalizers(&metadata, &current.metadata, &mut check.errors);
@@ -242,6 +243,19 @@ impl Wanted {
         }
         let changed = metadata != *current.metadata;
         changed.then(|| Put::Main { metadata: Arc::new(metadata), body, status })
+    }
+}
+
+/// Puts back what is the server's own in metadata, whatever the write said of it.
+fn keep_own(check: &mut Check<'_>, current: &Object, wanted: &mut Metadata) {
+    if deletion::keep_cleanup(&current.key, &current.metadata, wanted) {
+        check.warnings.push(
+            "metadata.finalizers: the server's own stays until what the object contains is gone"
+                .to_owned(),
+        );
+    }
+    if let Some(label) = check.situation.definition.habits.name_label {
+        wanted.labels.insert(label.to_owned(), wanted.name.clone());
     }
 }
 

@@ -26,6 +26,7 @@ const USUAL: Habits = Habits {
     limits: None,
     finalizers: None,
     unconditional_updates: true,
+    deleted_singly: false,
     selectors: &[],
 };
 
@@ -51,6 +52,8 @@ const CORE_KINDS: [CoreKind; 12] = [
             first_status: Some(r#"{"phase":"Active"}"#),
             name_label: Some("kubernetes.io/metadata.name"),
             finalizers: Some(Finalizers { part: "spec", list: "finalizers", own: "kubernetes" }),
+            deleted_singly: true,
+            selectors: &[("status.phase", "status.phase")],
             ..USUAL
         },
     },
@@ -106,7 +109,8 @@ const CORE_KINDS: [CoreKind; 12] = [
     },
     CoreKind {
         document: include_str!("core_kinds/event.json"),
-        name_rule: NameRule::Subdomain,
+        // It begins with the name of what the event is about, which may be a user.
+        name_rule: NameRule::PathSegment,
         habits: Habits {
             refers: Some("involvedObject"),
             selectors: &[("source", "source.component")],

@@ -32,6 +32,9 @@ pub struct Habits {
     /// Whether the Kubernetes door takes a replace that names no version, as upstream does for most
     /// built-in kinds and for no declared one.
     pub unconditional_updates: bool,
+    /// Whether objects are deleted one at a time only: a request that deletes a collection of them
+    /// would take along what is in each.
+    pub deleted_singly: bool,
     /// Other names that field selectors have for fields.
     pub selectors: &'static [(&'static str, &'static str)],
 }

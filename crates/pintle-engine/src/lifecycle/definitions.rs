@@ -321,7 +321,7 @@ pub(super) async fn look_after(hands: &Hands, key: &ObjectKey) -> Result<(), Ref
         // Names that never were its own have no objects that are its own.
         let owns = names.are_accepted();
         if !owns || hands.delete_all(&resource, None).await? {
-            hands.remove_finalizer(&object, finalizer).await?;
+            hands.let_go(&object).await?;
         }
     }
     Ok(())

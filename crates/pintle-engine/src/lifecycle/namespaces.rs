@@ -26,7 +26,7 @@ pub(super) async fn look_after(hands: &Hands, key: &ObjectKey) -> Result<(), Ref
     // Whoever else keeps it sees that the server is done with it. Where somebody wrote meanwhile,
     // the log brings the task back.
     if empty && hands.leave_to_others(&namespace).await? {
-        hands.remove_finalizer(&namespace, finalizer).await?;
+        hands.let_go(&namespace).await?;
     }
     Ok(())
 }

@@ -145,6 +145,11 @@ impl Hands {
         self.swap(object, "finalizers", json!(all), json!(rest)).await
     }
 
+    /// Lets go of an object that contains nothing any more.
+    pub(super) async fn let_go(&self, object: &Object) -> Result<(), Refusal> {
+        self.write(&object.key, Lane::Main, Edit::Emptied, this(object)).await.map(drop)
+    }
+
     /// Takes the server's own finalizer out of the body of an object, if others are there with it.
     /// False when somebody wrote the object meanwhile.
     pub(super) async fn leave_to_others(&self, object: &Object) -> Result<bool, Refusal> {

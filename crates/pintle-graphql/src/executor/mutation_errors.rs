@@ -99,6 +99,7 @@ fn typed(call: &Call, target: &Target, refusal: &Refusal, found: &Answer) -> Rec
         Refusal::OutcomeUnknown(_) => base("ServerError", "OUTCOME_UNKNOWN", found),
         Refusal::Internal(_)
         | Refusal::Unconverted(_)
+        | Refusal::KindGone
         | Refusal::Expired { .. }
         | Refusal::FromTheFuture { .. }
         | Refusal::NotSelectable { .. } => base("ServerError", "INTERNAL", found),

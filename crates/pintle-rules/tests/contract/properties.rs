@@ -456,6 +456,7 @@ proptest! {
             | Edit::MergeStatus(_)
             | Edit::ApplyConditions(_)
             | Edit::Finalize(_)
+            | Edit::Emptied
             | Edit::Scale(Scaling::Put(_)) => true,
             Edit::Condition(edit) => matches!(edit, ConditionEdit::Put { .. }),
             Edit::Patch(Patch::Json(_) | Patch::Strategic(_), _)

@@ -157,3 +157,39 @@ async fn bodies_have_their_limit_without_a_socket_too() {
     }
     within("the end", server.stop()).await.unwrap();
 }
+
+/// The device `b` stays.
+#[derive(Debug)]
+struct KeepsOne;
+
+impl Hook for KeepsOne {
+    fn can_delete(&self, _: &User, _: &Write, object: &Object) -> Result<(), Denied> {
+        match &*object.metadata.name {
+            "b" => Err(Denied::because("it is needed")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A collection goes as a whole, or what is in the way is told before any of it goes.
+#[tokio::test]
+async fn a_collection_of_which_one_must_stay_stays() {
+    let server = builder().in_memory().hook(KeepsOne).start().await.unwrap();
+    let caller = server.in_process(user("alice"));
+    for name in ["a", "b", "c"] {
+        let spec = json!({"name": name, "location": "dc1"});
+        let device = json!({"metadata": {"name": name, "labels": {"name": name}}, "spec": spec});
+        assert_eq!(call(&caller, "POST", "/devices", &device).await.0, 201);
+    }
+    let devices = "/apis/infra.example.io/v1/namespaces/default/devices";
+    let left = async || {
+        let (_, listed) = call(&caller, "GET", devices, &Value::Null).await;
+        listed["items"].as_array().map(Vec::len)
+    };
+    let (code, answer) = call(&caller, "DELETE", devices, &Value::Null).await;
+    assert!(code == 403 && answer["message"].to_string().contains("it is needed"), "{answer}");
+    assert_eq!(left().await, Some(3));
+    let others = format!("{devices}?labelSelector=name%21%3Db");
+    assert_eq!(call(&caller, "DELETE", &others, &Value::Null).await.0, 200);
+    assert_eq!(left().await, Some(1));
+}

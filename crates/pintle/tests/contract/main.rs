@@ -27,6 +27,8 @@ mod identity;
 mod kinds;
 mod kube;
 mod kube_finalize;
+mod kube_kinds;
+mod kube_namespaces;
 mod kube_quota;
 mod kube_race;
 mod lifecycle;
