@@ -22,6 +22,7 @@ mod reason;
 mod refusals;
 mod server;
 mod tls;
+mod unread;
 pub mod websocket;
 
 pub use body::{Body, BodyError, RequestBody, read_body};

@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::connections::Open;
 use crate::tls::{Greeted, Tls};
+use crate::unread::Unread;
 use crate::{Body, Connections, RequestBody};
 
 /// A door: what answers requests.
@@ -46,6 +47,8 @@ pub struct ServerLimits {
     pub header_bytes_max: usize,
     /// So many headers a request may have.
     pub headers_max: usize,
+    /// A client may leave what it is sent unread for so long; then its connection ends.
+    pub unread_timeout: Duration,
     /// Requests in progress have so long to finish when the server is going down.
     pub drain_timeout: Duration,
     /// Watches have so long to send what they still have.
@@ -59,6 +62,7 @@ impl Default for ServerLimits {
             header_timeout: Duration::from_secs(15),
             header_bytes_max: 64 * 1024,
             headers_max: 100,
+            unread_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(20),
             farewell_timeout: Duration::from_secs(2),
         }
@@ -197,7 +201,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .half_close(true)
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.header_bytes_max)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Unread::new(stream, limits.unread_timeout)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {

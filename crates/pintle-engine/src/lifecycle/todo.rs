@@ -36,11 +36,19 @@ struct Queue {
     ready: VecDeque<Task>,
     noted: HashSet<Task>,
     taken: HashSet<Task>,
+    /// What failed, and waits for its time.
+    resting: HashSet<Task>,
 }
 
 impl Todo {
     pub(crate) fn note(&self, task: Task) {
         let mut queue = self.lock();
+        // Something is different now, so what failed may work at once.
+        queue.resting.remove(&task);
+        self.add(&mut queue, task);
+    }
+
+    fn add(&self, queue: &mut Queue, task: Task) {
         if queue.noted.insert(task.clone()) && !queue.taken.contains(&task) {
             queue.ready.push_back(task);
             self.noted.notify_one();
@@ -71,6 +79,22 @@ impl Todo {
         }
     }
 
+    /// Says that a task has failed. It counts as something to do until it has been tried again.
+    pub(crate) fn rest(&self, task: &Task) {
+        let mut queue = self.lock();
+        queue.taken.remove(task);
+        queue.noted.remove(task);
+        queue.resting.insert(task.clone());
+    }
+
+    /// Says that it is time to try a task again, unless that has been done since.
+    pub(crate) fn wake(&self, task: &Task) {
+        let mut queue = self.lock();
+        if queue.resting.remove(task) {
+            self.add(&mut queue, task.clone());
+        }
+    }
+
     /// Waits until there is nothing to do, and nothing being done.
     pub(crate) async fn calm(&self) {
         loop {
@@ -88,7 +112,7 @@ impl Todo {
     /// How many tasks wait or are being done.
     pub(crate) fn len(&self) -> usize {
         let queue = self.lock();
-        queue.noted.len() + queue.taken.len()
+        queue.noted.len() + queue.taken.len() + queue.resting.len()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
@@ -98,7 +122,7 @@ impl Todo {
 
 impl Queue {
     fn is_empty(&self) -> bool {
-        self.noted.is_empty() && self.taken.is_empty()
+        self.noted.is_empty() && self.taken.is_empty() && self.resting.is_empty()
     }
 
     fn take(&mut self) -> Option<Task> {
@@ -106,5 +130,39 @@ impl Queue {
         self.noted.remove(&task);
         self.taken.insert(task.clone());
         Some(task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::namespace_key;
+
+    fn task(name: &str) -> Task {
+        Task::Namespace(namespace_key(name))
+    }
+
+    fn taken(todo: &Todo) -> Option<Task> {
+        todo.lock().take()
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_when_it_is_time_or_when_it_is_noted() {
+        let todo = Todo::default();
+        todo.note(task("a"));
+        assert_eq!(taken(&todo), Some(task("a")));
+        todo.note(task("a"));
+        todo.rest(&task("a"));
+        assert_eq!(taken(&todo), None, "it rests, though it was noted while it was being done");
+        assert_eq!((todo.len(), todo.lock().is_empty()), (1, false), "and is not forgotten");
+        todo.wake(&task("a"));
+        assert_eq!(taken(&todo), Some(task("a")));
+        todo.rest(&task("a"));
+        todo.note(task("a"));
+        assert_eq!(taken(&todo), Some(task("a")), "something is different");
+        todo.wake(&task("a"));
+        assert_eq!(taken(&todo), None, "it is being done");
+        todo.done(&task("a"));
+        assert_eq!(todo.len(), 0);
     }
 }

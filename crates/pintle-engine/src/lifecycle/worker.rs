@@ -1,5 +1,6 @@
 //! Does what the follower noted.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use pintle_rules::{
     Refusal as RulesRefusal, UidForm,
 };
 use serde_json::{Map, Value, json};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 
 use super::follower::{Work, page};
 use super::todo::Task;
@@ -19,8 +20,9 @@ use super::{definitions, garbage, namespaces, quotas};
 use crate::quota::Quota;
 use crate::{Engine, Refusal, Write, Written};
 
-/// What failed is tried again after this time.
+/// What failed is tried again after this time; twice as long each time it fails once more.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(32);
 
 /// So many tasks are done at once, so that a long one does not hold up the others.
 const TASKS_MAX: usize = 16;
@@ -42,21 +44,49 @@ impl Worker {
 
     pub(crate) async fn run(self) {
         let mut running = JoinSet::new();
+        let mut tasks: HashMap<Id, Task> = HashMap::new();
+        let mut failed: HashMap<Task, u32> = HashMap::new();
+        let mut resting = JoinSet::new();
         loop {
             tokio::select! {
                 task = self.work.todo.take(), if running.len() < TASKS_MAX => {
                     let Some(engine) = self.engine.upgrade() else { return };
                     let hands = Hands { engine, work: Arc::clone(&self.work) };
-                    running.spawn(hands.see_to(task));
+                    let started = running.spawn(hands.see_to(task.clone()));
+                    tasks.insert(started.id(), task);
                 }
-                Some(ended) = running.join_next() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "a task of the lifecycle broke off");
+                Some(ended) = running.join_next_with_id() => {
+                    let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+                    let Some(task) = tasks.remove(&id) else { continue };
+                    if is_done(&task, ended.map(|(_, done)| done)) {
+                        failed.remove(&task);
+                        self.work.todo.done(&task);
+                        continue;
                     }
+                    let times = failed.entry(task.clone()).or_default();
+                    let pause = RETRY_AFTER * (1 << *times);
+                    *times = (*times + 1).min(RETRY_AFTER_MAX.as_secs().ilog2());
+                    self.work.todo.rest(&task);
+                    let work = Arc::clone(&self.work);
+                    resting.spawn(async move {
+                        tokio::time::sleep(pause).await;
+                        work.todo.wake(&task);
+                    });
                 }
+                Some(_) = resting.join_next() => {}
             }
         }
     }
+}
+
+/// Whether a task is done; what is wrong when it is not has been said then.
+fn is_done(task: &Task, ended: Result<Result<(), Refusal>, JoinError>) -> bool {
+    match ended {
+        Ok(Ok(()) | Err(Refusal::ShuttingDown)) => return true,
+        Ok(Err(refusal)) => tracing::warn!(?task, ?refusal, "will be tried again"),
+        Err(error) => tracing::error!(?task, %error, "broken off; will be tried again"),
+    }
+    false
 }
 
 /// What the lifecycle reads and writes with: the engine, as a caller who may do everything.
@@ -67,18 +97,8 @@ pub(super) struct Hands {
 }
 
 impl Hands {
-    /// Carries a task out. One that fails keeps its place among those being done until it is time
-    /// to try again.
-    async fn see_to(self, task: Task) {
-        if let Err(refusal) = self.carry_out(&task).await {
-            if refusal == Refusal::ShuttingDown {
-                return;
-            }
-            tracing::warn!(?task, ?refusal, "will be tried again");
-            tokio::time::sleep(RETRY_AFTER).await;
-            self.work.todo.note(task.clone());
-        }
-        self.work.todo.done(&task);
+    async fn see_to(self, task: Task) -> Result<(), Refusal> {
+        self.carry_out(&task).await
     }
 
     async fn carry_out(&self, task: &Task) -> Result<(), Refusal> {

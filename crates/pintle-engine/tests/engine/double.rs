@@ -27,6 +27,8 @@ pub(crate) enum Fate {
     Slow(u64),
     /// It happens, and the answer never comes.
     Silent,
+    /// Whoever asked for it breaks off.
+    Panics,
 }
 
 #[derive(Debug)]
@@ -188,6 +190,7 @@ impl Store for Double {
                     self.memory.commit(changes).await?;
                     return std::future::pending().await;
                 }
+                Some(Fate::Panics) => panic!("whoever asked for this commit breaks off"),
             }
             self.memory.commit(changes).await
         })

@@ -271,3 +271,17 @@ async fn a_clean_end_breaks_nothing() {
     world.engine.close().await.unwrap();
     assert_eq!(world.engine.broken(), None);
 }
+
+/// What is to be done for others is tried again, however it failed.
+#[tokio::test(start_paused = true)]
+async fn a_namespace_goes_though_emptying_it_broke_off() {
+    let world = World::new().await;
+    world.create("a", "red").await;
+    world.engine.calm().await;
+    world.store.fate([Fate::Panics, Fate::Fails(StoreError::Unavailable("no".into()))]);
+    world.put(&namespace("lab"), delete()).await;
+    world.engine.calm().await;
+    assert_eq!(world.store.unmet(), 0);
+    assert_eq!((world.peek(&namespace("lab")), world.peek(&device("a"))), (None, None));
+    assert_eq!(world.engine.broken(), None);
+}
