@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,7 +25,7 @@ use tokio::task::JoinSet;
 use crate::connections::Open;
 use crate::tls::{Greeted, Tls};
 use crate::unread::Unread;
-use crate::{Body, Connections, RequestBody};
+use crate::{Body, Connections, RequestBody, set_header};
 
 /// A door: what answers requests.
 pub trait Door: Send + Sync + Debug + 'static {
@@ -43,7 +44,8 @@ pub struct ServerLimits {
     pub connections_max: usize,
     /// The headers of a request must arrive within this time.
     pub header_timeout: Duration,
-    /// The headers of a request, its path included, take at most so many bytes.
+    /// The headers of a request, its first line included, take at most so many bytes; more are
+    /// answered with 431.
     pub header_bytes_max: usize,
     /// So many headers a request may have.
     pub headers_max: usize,
@@ -175,10 +177,16 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(facts.clone());
         let upgrade = request.extensions_mut().remove::<OnUpgrade>();
-        let answer = Arc::clone(&door).handle(request.map(RequestBody::from));
+        let answer = match too_large(&request, limits.header_bytes_max) {
+            Some(refusal) => Err(refusal),
+            None => Ok(Arc::clone(&door).handle(request.map(RequestBody::from))),
+        };
         let (endless, websocket) = (Arc::clone(&endless), Arc::clone(&websocket));
         async move {
-            let response = answer.await;
+            let response = match answer {
+                Ok(answer) => answer.await,
+                Err(refusal) => refusal,
+            };
             endless.store(matches!(response.body(), Body::Endless(_)), Ordering::Relaxed);
             Ok::<_, Infallible>(match (response.into_parts(), upgrade) {
                 ((head, Body::WebSocket(talk)), Some(upgrade)) => {
@@ -227,6 +235,28 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             }
         }
     }
+}
+
+/// The answer to a request whose headers are larger than allowed.
+///
+/// hyper looks at that only when a head is not complete, and has read up to as much again by then.
+fn too_large<B>(request: &Request<B>, bytes_max: usize) -> Option<Response<Body>> {
+    // Each line has four bytes beside its name and its value, the last one two, and the first has
+    // the version of the protocol.
+    let fields = request.headers().iter();
+    let fields: usize = fields.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let bytes = request.method().as_str().len() + target + " HTTP/1.1\r\n ".len() + fields + 2;
+    (bytes > bytes_max).then(|| {
+        let why =
+            format!("the headers of the request take {bytes} bytes; {bytes_max} are allowed\n");
+        let mut response = Response::new(Body::from(why));
+        *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        set_header(response.headers_mut(), CONTENT_TYPE, "text/plain; charset=utf-8");
+        // What was not read is in the way of the next request.
+        set_header(response.headers_mut(), CONNECTION, "close");
+        response
+    })
 }
 
 /// Waits until the server is going down; a sender that is gone means that it is.

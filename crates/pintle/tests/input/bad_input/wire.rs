@@ -116,7 +116,10 @@ async fn headers_are_well_formed_and_not_too_many() {
     let many = (0..120).map(|index| format!("x-{index}: a\r\n")).collect::<Vec<_>>().concat();
     let long =
         |length: usize| head(&format!("GET /{}", "a".repeat(length)), "connection: close\r\n");
-    let huge = with(&format!("x: {}\r\n", "a".repeat(300_000)));
+    let of_bytes = |bytes: usize| {
+        let around = with("connection: close\r\nx: \r\n").len();
+        with(&format!("connection: close\r\nx: {}\r\n", "a".repeat(bytes - around)))
+    };
     let mut cases = refused([
         ("folded", with("x: a\r\n b\r\n")),
         ("space before colon", with("x : a\r\n")),
@@ -127,7 +130,10 @@ async fn headers_are_well_formed_and_not_too_many() {
     ]);
     cases.extend([
         ("too many headers", with(&many), Answer::Only(431)),
-        ("a huge header", huge, Answer::Only(431)),
+        ("headers of 64 KiB", of_bytes(65_536), Answer::Only(200)),
+        ("headers of a byte more", of_bytes(65_537), Answer::Only(431)),
+        ("large headers", of_bytes(100_000), Answer::Only(431)),
+        ("a huge header", of_bytes(300_000), Answer::Only(431)),
         ("a huge path", long(70_000), Answer::Only(414)),
         ("a long path", long(60_000), Answer::Only(404)),
     ]);
