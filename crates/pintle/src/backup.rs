@@ -18,9 +18,19 @@ pub struct BackupArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Data directory to copy; a server may be using it
-    #[arg(long, value_name = "DIR", env = "PINTLE_DATA_DIR", default_value = "pintle-data")]
-    pub data_dir: PathBuf,
+    /// What the server is started with: pintle.yaml in the first directory may name the data
+    /// directory
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// Settings file of the server, in place of that one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Data directory to copy, a server may be using it; else as the settings have it, and
+    /// pintle-data where they say nothing
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 }
 
 /// What `pintle restore` is told.
@@ -64,15 +74,14 @@ pub enum CopyError {
     },
 }
 
-/// Makes a backup, and says what is in it.
-pub fn run_backup(args: &BackupArgs, out: &mut impl Write) -> Result<(), CopyError> {
+/// Makes a backup of a data directory in a file, and says what is in it.
+pub fn run_backup(file: &Path, data_dir: &Path, out: &mut impl Write) -> Result<(), CopyError> {
     // Read first: a cursor into the log must not be ahead of the copy of the log.
-    let companions = companions(&args.data_dir)?;
+    let companions = companions(data_dir)?;
     let by = env!("CARGO_PKG_VERSION");
-    let info =
-        backup(&args.data_dir, &companions, (now(), by), &args.file, &mut Reporter::new().tell())?;
+    let info = backup(data_dir, &companions, (now(), by), file, &mut Reporter::new().tell())?;
     // A reader that has gone needs no message.
-    drop(writeln!(out, "{}: {}", args.file.display(), in_words(&info)));
+    drop(writeln!(out, "{}: {}", file.display(), in_words(&info)));
     Ok(())
 }
 

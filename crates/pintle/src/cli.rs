@@ -27,7 +27,12 @@ pub enum Command {
     /// Answer a question about rights.
     Auth(AuthCommand),
     /// Copy the data of a server.
-    Backup(BackupArgs),
+    Backup {
+        /// File to make.
+        file: PathBuf,
+        /// Where the data is.
+        data_dir: PathBuf,
+    },
     /// Make a data directory from such a copy.
     Restore(RestoreArgs),
     /// Look whether a server could start.
@@ -92,7 +97,10 @@ pub fn parse(
         Verb::Version => Command::Version,
         Verb::Token(args) => Command::Token(args),
         Verb::Auth { command } => Command::Auth(command),
-        Verb::Backup(args) => Command::Backup(args),
+        Verb::Backup(args) => {
+            let data_dir = settings(&matches, environment)?.data_dir;
+            Command::Backup { file: args.file, data_dir }
+        }
         Verb::Restore(args) => Command::Restore(args),
         Verb::Init(args) => Command::Init(args),
         Verb::Add { what: Added::Resource(args) } => Command::AddResource(args),
@@ -147,7 +155,7 @@ pub const fn version() -> &'static str {
 fn grammar() -> clap::Command {
     let settings = ServeConfig::augment_args(clap::Command::new("settings"));
     let is_setting = |arg: &Arg| settings.get_arguments().any(|it| it.get_id() == arg.get_id());
-    ["serve", "check", "kubeconfig"].into_iter().fold(Cli::command(), |command, verb| {
+    ["serve", "check", "kubeconfig", "backup"].into_iter().fold(Cli::command(), |command, verb| {
         let help = |arg: Arg| if is_setting(&arg) { config::with_variable(arg) } else { arg };
         command.mut_subcommand(verb, |verb| verb.mut_args(help))
     })

@@ -23,7 +23,9 @@ fn main() -> ExitCode {
         Ok(Command::Kubeconfig(settings, args)) => {
             finish(kubeconfig::run(&settings, &args, &mut std::io::stdout()))
         }
-        Ok(Command::Backup(args)) => finish(backup::run_backup(&args, &mut std::io::stdout())),
+        Ok(Command::Backup { file, data_dir }) => {
+            finish(backup::run_backup(&file, &data_dir, &mut std::io::stdout()))
+        }
         Ok(Command::Restore(args)) => finish(backup::run_restore(&args, &mut std::io::stdout())),
         Ok(Command::CheckBackup(file)) => finish(check::run_backup(&file, &mut std::io::stdout())),
         Ok(Command::Check(config)) => finish(run_check(&config)),

@@ -30,7 +30,7 @@ use crate::identity::Identity;
 use crate::in_process::InProcess;
 use crate::manifests::{self, Manifest, ManifestLimits, Manifests, Place};
 use crate::observe::Observation;
-use crate::policies::Policies;
+use crate::policies::{Policies, read_policy};
 use crate::serve::{Extensions, ServeError, check_reach, listen, open_store, start_engine};
 use crate::service_manager::{ServiceManager, State};
 use crate::signals::Signals;
@@ -381,13 +381,19 @@ pub enum SubscribeError {
     Refused(String),
 }
 
-/// Says which documents are no objects, unless they are known to be something else.
+/// Says which documents are no objects, unless they are in use as something else.
 fn tell_of_files(config: &ServeConfig, manifests: &Manifests) {
     let real = |file: &PathBuf| file.canonicalize().ok();
-    let policies: Vec<PathBuf> = config.policy.iter().filter_map(real).collect();
-    let is_policy = |place: &&Place| real(&place.file).is_some_and(|it| policies.contains(&it));
-    for place in manifests.skipped.iter().filter(|place| !is_policy(place)) {
-        tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
+    let lists = config.webhooks.webhooks.iter().chain(&config.nats.nats);
+    let in_use: Vec<PathBuf> = config.policy.iter().chain(lists).filter_map(real).collect();
+    let is_used = |place: &&Place| real(&place.file).is_some_and(|it| in_use.contains(&it));
+    for place in manifests.skipped.iter().filter(|place| !is_used(place)) {
+        if read_policy(&place.file).is_ok() {
+            let file = place.file.display();
+            tracing::info!(%file, "this policy is not in force; --policy with its name would do that");
+        } else {
+            tracing::info!(%place, "not an object (no apiVersion and kind), so it is not loaded");
+        }
     }
     if manifests.manifests.is_empty() && !config.paths.is_empty() {
         let paths: Vec<_> = config.paths.iter().map(|path| path.display().to_string()).collect();

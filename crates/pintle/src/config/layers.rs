@@ -104,6 +104,8 @@ fn names_a_file(setting: &Arg) -> bool {
 
 fn from_option(setting: &Arg, options: &ArgMatches) -> Option<Vec<OsString>> {
     let id = setting.get_id().as_str();
+    // Not every command takes all of them as options.
+    options.try_contains_id(id).ok()?;
     let given = options.value_source(id) == Some(ValueSource::CommandLine);
     given.then(|| options.get_raw(id).into_iter().flatten().map(OsStr::to_owned).collect())
 }

@@ -94,6 +94,54 @@ async fn a_start_says_what_it_did_not_find_and_nothing_of_its_own_policy() {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Launch::bare().path(dir.path()).start().await;
     assert!(server.stderr().contains("nothing to load was found there"), "{}", server.stderr());
+    // One that is not in use is no fault, and a file that means nothing may be one.
+    std::fs::copy(devices().join("policy.yaml"), dir.path().join("policy.yaml")).expect("a copy");
+    std::fs::write(dir.path().join("values.yaml"), "a: 1\n").expect("a file");
+    let server = Launch::bare().path(dir.path()).start().await;
+    let said = server.stderr();
+    let about = |file: &str| said.lines().find(|line| line.contains(file)).unwrap_or_default();
+    assert!(about("policy.yaml").contains("not in force; --policy"), "{said}");
+    assert!(!about("policy.yaml").contains("not an object"), "{said}");
+    assert!(about("values.yaml").contains("not an object"), "{said}");
+}
+
+/// What a server is started with tells a backup of it where the data is, and options tell more.
+#[tokio::test]
+async fn a_backup_finds_the_data_by_the_settings_of_the_server() {
+    let server = Server::devices().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let (site, other) = (dir.path().join("site"), dir.path().join("other.yaml"));
+    std::fs::create_dir(&site).expect("a directory");
+    let settings = format!("data-dir: {}\nlisten: 127.0.0.1:1\n", server.data_dir().display());
+    std::fs::write(site.join("pintle.yaml"), &settings).expect("a file");
+    std::fs::write(&other, "data-dir: nowhere\n").expect("a file");
+    let text = |path: &Path| path.display().to_string();
+    let (data, site, other) = (text(server.data_dir()), text(&site), text(&other));
+    let nowhere = text(&dir.path().join("nowhere"));
+    for (number, (arguments, expected)) in [
+        (vec![&*site], Ok(())),
+        (vec!["--data-dir", &data], Ok(())),
+        (vec!["--config", &other], Err(nowhere.as_str())),
+        (vec![&site, "--config", &other], Err(nowhere.as_str())),
+        (vec![&site, "--data-dir", &nowhere], Err(nowhere.as_str())),
+        (vec!["--config", &other, "--data-dir", &data], Ok(())),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = text(&dir.path().join(format!("{number}.backup")));
+        let (code, said) = said(&pintle([&["backup", &file], &arguments[..]].concat()));
+        match expected {
+            Ok(()) => assert_eq!(code, Some(0), "{arguments:?}: {said}"),
+            Err(what) => {
+                assert!(code != Some(0) && said.contains(what), "{arguments:?}: {said}");
+            }
+        }
+    }
+    std::fs::write(dir.path().join("site/pintle.yaml"), "data-dri: x\n").expect("a file");
+    let file = text(&dir.path().join("last.backup"));
+    let (code, said) = said(&pintle(["backup", &file, &site]));
+    assert!(code == Some(2) && said.contains("data-dri"), "{said}");
 }
 
 #[tokio::test]
