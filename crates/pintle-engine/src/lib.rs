@@ -21,6 +21,7 @@ mod opening;
 mod quota;
 mod read;
 mod refusal;
+mod stored_versions;
 mod turns;
 mod vital;
 mod watch;

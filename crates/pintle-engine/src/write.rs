@@ -176,6 +176,12 @@ impl Engine {
             let said =
                 if asks_hook { self.ask_hook_about(granted, current.as_ref()) } else { Ok(()) };
             let decided = said.and_then(|()| self.decide(granted, &place, current.as_ref()));
+            let decided = match decided {
+                Ok(decision) if write.is_status_of_definition() => {
+                    Box::pin(self.check_stored(write, current.as_deref(), decision)).await
+                }
+                decided => decided,
+            };
             let commits = !write.dry_run
                 && matches!(&decided, Ok(Decision { verdict: Verdict::Change(_), .. }));
             if !commits && !confirmed {

@@ -107,6 +107,12 @@ impl Engine {
         let write = granted.get();
         loop {
             let decided = self.decide_one(granted, seen.current.as_ref());
+            let decided = match decided {
+                Ok(decided) if write.is_status_of_definition() => {
+                    Box::pin(self.check_stored_of(write, seen.current.as_deref(), decided)).await
+                }
+                decided => decided,
+            };
             let commits = !write.dry_run && matches!(&decided, Ok(Decided { change: Some(_), .. }));
             if commits || seen.confirmed {
                 return decided;
@@ -144,6 +150,18 @@ impl Engine {
                 Ok(Decided { written, change: Some(change).filter(|_| !write.dry_run) })
             }
         }
+    }
+
+    async fn check_stored_of(
+        &self,
+        write: &Write,
+        current: Option<&Object>,
+        mut decided: Decided,
+    ) -> Result<Decided, Refusal> {
+        let after = decided.written.object.status.as_ref();
+        let warning = self.check_stored_versions(&write.key, current, after).await?;
+        decided.written.warnings.extend(warning);
+        Ok(decided)
     }
 
     /// Commits what changes. The inner error is a rival: which write met it, and what it wrote.

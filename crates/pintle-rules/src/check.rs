@@ -124,6 +124,15 @@ impl<'a> Check<'a> {
         self.errors.extend(faults);
     }
 
+    /// A status of a declaration says what its objects are stored in, which later writes rely on.
+    pub(crate) fn stored_versions(&mut self, stored: &StoredStatus<'_>, wanted: Option<&Value>) {
+        if declares_kinds(self.situation.definition) {
+            let body = stored.object.body.to_map();
+            let before = Some(stored.tree());
+            self.errors.extend(Definition::check_stored_versions(&body, before, wanted));
+        }
+    }
+
     /// Nothing is stored that nests deeper than what can be read back and patched. The object is
     /// the first level.
     fn is_shallow(&mut self, field: &str, value: &Value) -> bool {

@@ -234,6 +234,7 @@ pub(crate) fn checked(
     if let Some(wanted) = &wanted {
         check.validate_status(wanted, Some(stored));
     }
+    check.stored_versions(stored, wanted.as_ref());
     let ledger = conditions::ledger(check, stored, wanted.as_ref());
     let flips = conditions::flips(check, stored, wanted.as_ref());
     Some(StatusPut { status: text, ledger, flips })

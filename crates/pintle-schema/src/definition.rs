@@ -81,6 +81,17 @@ impl Definition {
         successor::check(self, body, status)
     }
 
+    /// What is wrong with the list of stored versions in a status that is written for a stored
+    /// declaration: it has the storage version, and none that is not declared. `body` is that of
+    /// the stored `CustomResourceDefinition`, `before` and `wanted` are its status.
+    pub fn check_stored_versions(
+        body: &Map<String, Value>,
+        before: Option<&Value>,
+        wanted: Option<&Value>,
+    ) -> Vec<FieldError> {
+        successor::check_stored_list(body, before, wanted)
+    }
+
     /// A version by name, served or not.
     pub fn version(&self, name: &str) -> Option<&Arc<Version>> {
         self.versions.iter().find(|version| *version.name == *name)

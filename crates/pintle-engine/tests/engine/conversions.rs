@@ -241,6 +241,47 @@ async fn what_was_not_noted_is_in_the_first_version_that_was_stored() {
     assert_eq!(seen(&world, "v3").await.0, json!({"paint": "red"}));
 }
 
+/// What versions values were stored in is known by the list of the definition only where they do
+/// not say it themselves; so long it begins with the same.
+#[tokio::test]
+async fn a_version_leaves_the_list_when_nothing_is_read_by_it() {
+    let world = world().await;
+    world.put(&device("a"), named("v1", "red")).await;
+    store_in(&world, "v3").await;
+    world.engine.calm().await;
+    let crd = definition(devices().as_str());
+    let list = |stored: &[&str]| merge_status(json!({"storedVersions": stored}));
+    let listed = || status(&world.peek(&crd).unwrap())["storedVersions"].clone();
+    assert_eq!(listed(), json!(["v1", "v3"]));
+    world.store.commit_unnoted(&device("b"), &json!({"spec": {"color": "blue"}})).await;
+    for wanted in [list(&["v3"]), list(&["v3", "v1"])] {
+        let alone = world.write(&crd, wanted.clone()).await.unwrap_err();
+        let together = world.write_everything([(crd.clone(), wanted)]).await.unwrap_err().refusal;
+        for refused in [alone, together] {
+            let Refusal::Rules(RulesRefusal::Invalid(faults)) = refused else {
+                panic!("{refused:?}")
+            };
+            let fault = faults[0].to_string();
+            let start = "status.storedVersions: Invalid value: must begin with v1: 1 objects \
+                         (devices.infra.example.io \"lab/b\" is one)";
+            assert!(fault.starts_with(start), "{fault}");
+        }
+    }
+    assert_eq!(listed(), json!(["v1", "v3"]));
+    world.put(&device("b"), merge(json!({"spec": {"color": "green"}})).in_version("v1")).await;
+
+    // What says itself what it is in is read for that, listed or not.
+    let written = world.write(&crd, list(&["v3"])).await.unwrap();
+    let [warning] = &written.warnings[..] else { panic!("{:?}", written.warnings) };
+    assert!(
+        warning.starts_with("1 objects (devices.infra.example.io \"lab/a\" is one)"),
+        "{warning}"
+    );
+    world.engine.calm().await;
+    assert_eq!(listed(), json!(["v3"]));
+    assert_eq!(seen(&world, "v3").await.0, json!({"paint": "red"}));
+}
+
 #[tokio::test]
 async fn what_cannot_be_converted_is_refused() {
     let world = world().await;

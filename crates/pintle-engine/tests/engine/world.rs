@@ -184,8 +184,17 @@ impl World {
         &self,
         wants: impl IntoIterator<Item = (&str, Want)>,
     ) -> Result<Vec<Written>, NoneWritten> {
-        let grants = wants.into_iter().map(|(name, want)| {
-            let write = want.into_write(self.served(&devices()), &device(name));
+        let keyed = wants.into_iter().map(|(name, want)| (device(name), want));
+        self.write_everything(keyed).await
+    }
+
+    /// The same, of objects of any kind.
+    pub(crate) async fn write_everything(
+        &self,
+        wants: impl IntoIterator<Item = (ObjectKey, Want)>,
+    ) -> Result<Vec<Written>, NoneWritten> {
+        let grants = wants.into_iter().map(|(key, want)| {
+            let write = want.into_write(self.served(&key.resource), &key);
             self.engine.rules().grant(&master(), write).unwrap()
         });
         self.engine.write_all(grants.collect()).await

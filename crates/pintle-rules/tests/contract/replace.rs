@@ -200,6 +200,38 @@ fn what_is_declared_stays_what_it_is() {
     }
 }
 
+/// A controller that moved everything to another version takes the old one off the list, and
+/// nobody takes off what is still needed.
+#[test]
+fn a_status_keeps_the_version_that_objects_are_stored_in() {
+    let version = |name: &str| {
+        json!({
+            "name": name, "served": true, "storage": name == "v2",
+            "schema": {"openAPIV3Schema": {"type": "object"}},
+        })
+    };
+    let mut world = World::of_core("customresourcedefinitions", "racks.infra.example.io");
+    world.wrote(&main(create(json!({"spec": {
+        "group": "infra.example.io", "scope": "Namespaced",
+        "names": {"plural": "racks", "singular": "rack", "kind": "Rack", "listKind": "RackList"},
+        "versions": [version("v1"), version("v2")],
+    }}))));
+    let status = |stored: &[&str]| json!({"status": {"storedVersions": stored}});
+    world.wrote(&on_status(replace_status(status(&["v1", "v2"]))));
+    let fault = "invalid status.storedVersions";
+    for (wanted, expected) in [
+        (on_status(replace_status(status(&["v1"]))), fault),
+        (on_status(replace_status(status(&["v2", "v3"]))), "invalid status.storedVersions[1]: "),
+        (on_status(replace_status(json!({"status": {}}))), fault),
+        (on_status(crate::world::merge(json!({"status": null}))), fault),
+        (on_status(crate::world::merge(status(&["v3"]))), fault),
+        (on_status(crate::world::merge(status(&["v2"]))), "status r"),
+    ] {
+        let answer = said(&world.decide(&wanted));
+        assert!(answer.starts_with(expected), "{wanted:?}: {answer}");
+    }
+}
+
 #[test]
 fn nothing_nests_deeper_than_can_be_read_back() {
     let nested = |levels: usize| (0..levels).fold(json!(1), |inside, _| json!([inside]));

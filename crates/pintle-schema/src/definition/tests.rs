@@ -325,3 +325,36 @@ fn an_established_kind_keeps_what_objects_were_stored_under() {
         assert_eq!(faults, expected, "{next} after {status:?}");
     }
 }
+
+#[test]
+fn a_status_lists_the_storage_version_and_none_that_is_not_declared() {
+    let body = map(&with("/spec/versions/0/name", json!("v2")));
+    let status = |stored: &[&str]| json!({"storedVersions": stored});
+    let storage = |given: &str| {
+        format!("status.storedVersions: Invalid value: {given}: must have the storage version v2")
+    };
+    let undeclared = |index: usize| {
+        format!(
+            "status.storedVersions[{index}]: Invalid value: \"v9\": must appear in spec.versions"
+        )
+    };
+    let cases = [
+        (json!({}), status(&["v2"]), vec![]),
+        (json!({}), json!({"conditions": []}), vec![]),
+        (status(&["v1", "v2"]), status(&["v2"]), vec![]),
+        (status(&["v1", "v2"]), status(&["v1"]), vec![storage("[\"v1\"]")]),
+        (status(&["v2"]), status(&[]), vec![storage("[]")]),
+        (status(&["v2"]), json!({}), vec![storage("[]")]),
+        (status(&["v2"]), json!(null), vec![storage("[]")]),
+        (status(&["v2"]), status(&["v2", "v9"]), vec![undeclared(1)]),
+        (status(&["v2"]), status(&["v9"]), vec![storage("[\"v9\"]"), undeclared(0)]),
+        // What was there before can go on, and go.
+        (status(&["v1"]), status(&["v1"]), vec![]),
+        (status(&["v1", "v8", "v2"]), status(&["v8", "v2"]), vec![]),
+    ];
+    for (before, wanted, expected) in cases {
+        let faults = Definition::check_stored_versions(&body, Some(&before), Some(&wanted));
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(faults, expected, "{wanted} after {before}");
+    }
+}
