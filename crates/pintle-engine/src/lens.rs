@@ -190,13 +190,13 @@ impl Lens {
         decision: Decision,
         current: Option<&Arc<Object>>,
     ) -> Result<Decision, Refusal> {
-        let Decision { verdict, mut warnings } = decision;
+        let Decision { verdict, mut warnings, last } = decision;
         let Verdict::Change(change) = verdict else {
-            return Ok(Decision { verdict, warnings });
+            return Ok(Decision { verdict, warnings, last });
         };
         if self.version.name == self.storage().name {
             self.try_others(&change, &mut warnings);
-            return Ok(Decision { verdict: Verdict::Change(change), warnings });
+            return Ok(Decision { verdict: Verdict::Change(change), warnings, last });
         }
         let (faults, warned) = (Vec::new(), &mut warnings);
         let mut writing = Writing { lens: self, current, faults, warnings: warned };
@@ -205,7 +205,8 @@ impl Lens {
         if !faults.is_empty() {
             return Err(Refusal::Rules(pintle_rules::Refusal::Invalid(faults)));
         }
-        Ok(Decision { verdict: self.unless_stored(change, current), warnings })
+        // What is only answered with stays in the version of the request.
+        Ok(Decision { verdict: self.unless_stored(change, current), warnings, last })
     }
 
     /// Tells a writer whose words will not be read in other versions. Nobody is kept from writing

@@ -266,7 +266,7 @@ impl Engine {
         decision: Decision,
         limited: bool,
     ) -> Result<Step, Refusal> {
-        let Decision { verdict, warnings } = decision;
+        let Decision { verdict, warnings, last } = decision;
         let mut change = match verdict {
             Verdict::Unchanged(object) => {
                 let (changed, removed, waited) = (false, false, None);
@@ -282,10 +282,11 @@ impl Engine {
         let written = |object, waited| {
             Step::Done(Written { object, changed: true, removed, warnings, waited })
         };
+        let last = last.map(|put| tried(current, &Change { put, ..change.clone() })).transpose()?;
         if write.dry_run {
             return match self.rival_of_dry_run(write, &change).await? {
                 Some(theirs) => Ok(Step::Again(Some(theirs))),
-                None => Ok(written(tried(current, &change)?, None)),
+                None => Ok(written(last.map_or_else(|| tried(current, &change), Ok)?, None)),
             };
         }
         let changes = std::iter::once(change).chain(usage).collect();
@@ -294,6 +295,7 @@ impl Engine {
             Committed::At(objects) => {
                 let object = objects.into_iter().next();
                 object
+                    .map(|object| shown_last(last, object))
                     .map(|object| written(object, Some(waited)))
                     .ok_or_else(|| Refusal::Internal("a commit of one gave none back".into()))
             }
@@ -392,6 +394,14 @@ fn generates_name(write: &Write) -> bool {
 
 pub(crate) fn revision_of(object: Option<&Arc<Object>>) -> Option<Revision> {
     object.map(|object| object.revision)
+}
+
+/// An object that went with a write: as its writer left it, at the revision of its removal.
+pub(crate) fn shown_last(last: Option<Arc<Object>>, removed: Arc<Object>) -> Arc<Object> {
+    match last {
+        Some(last) => Arc::new(Object { revision: removed.revision, ..Arc::unwrap_or_clone(last) }),
+        None => removed,
+    }
 }
 
 /// What a dry run would have made. It keeps the revision of what exists.

@@ -8,7 +8,7 @@ use pintle_rules::{Decision, Edit, Verdict};
 use pintle_store::Committed;
 use tokio::time::{Instant, timeout_at};
 
-use crate::write::{revision_of, tried};
+use crate::write::{revision_of, shown_last, tried};
 use crate::{Engine, Refusal, Write, Written};
 
 /// Why none of several writes was made.
@@ -134,7 +134,7 @@ impl Engine {
         let write = granted.get();
         let place = self.place(write)?;
         self.ask_hook_about(granted, current)?;
-        let Decision { verdict, warnings } = self.decide(granted, &place, current)?;
+        let Decision { verdict, warnings, last } = self.decide(granted, &place, current)?;
         match verdict {
             Verdict::Unchanged(object) => {
                 let (changed, removed, waited) = (false, false, None);
@@ -143,7 +143,8 @@ impl Engine {
             }
             Verdict::Change(change) => {
                 self.check_size(current, &change)?;
-                let object = tried(current, &change)?;
+                let last = last.map(|put| Change { put, ..change.clone() });
+                let object = tried(current, last.as_ref().unwrap_or(&change))?;
                 let removed = matches!(change.put, Put::Delete);
                 // What it would be; what it became is known after the commit.
                 let written = Written { object, changed: true, removed, warnings, waited: None };
@@ -187,7 +188,8 @@ impl Engine {
             Committed::At(objects) => {
                 for (place, object) in places.into_iter().zip(objects) {
                     if let Some(it) = written.get_mut(place) {
-                        it.object = object;
+                        let last = it.removed.then(|| Arc::clone(&it.object));
+                        it.object = shown_last(last, object);
                         it.waited = Some(waited);
                     }
                 }

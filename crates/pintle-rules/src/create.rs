@@ -50,7 +50,7 @@ pub(crate) fn create(
         manner: Manner::Replaced,
         version: Some(Arc::clone(&situation.version.name)),
     };
-    Ok(Decision { verdict: Verdict::Change(change), warnings })
+    Ok(Decision { verdict: Verdict::Change(change), warnings, last: None })
 }
 
 fn new_metadata(check: &mut Check<'_>, document: &Document) -> Metadata {

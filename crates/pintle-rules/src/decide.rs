@@ -53,6 +53,9 @@ pub struct Decision {
     pub verdict: Verdict,
     /// What was ignored or dropped, in full sentences.
     pub warnings: Vec<String>,
+    /// What an object is made that goes with the same write, because nothing keeps it any more:
+    /// nobody stores it, and its writer is answered with it.
+    pub last: Option<Put>,
 }
 
 /// Decides one write. Total: whatever comes in, the answer is a decision or a refusal.
@@ -228,6 +231,6 @@ impl Decision {
                 version: Some(Arc::clone(&situation.version.name)),
             }),
         };
-        Self { verdict, warnings }
+        Self { verdict, warnings, last: None }
     }
 }

@@ -214,12 +214,17 @@ struct Wanted {
 
 impl Wanted {
     fn decided(self, mut check: Check<'_>, current: &Arc<Object>) -> Result<Decision, Refusal> {
-        let put = self.checked(&mut check, current);
+        let (put, goes) = self.checked(&mut check, current);
+        if goes {
+            let decision = check.decided(current, Some(Put::Delete))?;
+            return Ok(Decision { last: put, ..decision });
+        }
         check.decided(current, put)
     }
 
-    /// Checks everything, and says what is to be written; nothing when all of it is stored already.
-    fn checked(self, check: &mut Check<'_>, current: &Arc<Object>) -> Option<Put> {
+    /// Checks everything, and says what is to be written, nothing when all of it is stored already;
+    /// and whether the object goes with it.
+    fn checked(self, check: &mut Check<'_>, current: &Arc<Object>) -> (Option<Put>, bool) {
         let Self { mut metadata, body, status } = self;
         let body = body
             .map(|body| check.body(&metadata.name, body, Some(&current.body)))
@@ -232,17 +237,15 @@ impl Wanted {
             check.approval(&metadata, Some(&current.metadata));
         }
         let rest = body.as_ref().unwrap_or(&current.body);
-        if metadata.is_terminating()
+        let goes = metadata.is_terminating()
             && metadata.finalizers.is_empty()
-            && !is_held(check.situation, rest)
-        {
-            return Some(Put::Delete);
-        }
+            && !is_held(check.situation, rest);
         if body.is_some() || status.is_some() {
             metadata.generation = metadata.generation.next();
         }
         let changed = metadata != *current.metadata;
-        changed.then(|| Put::Main { metadata: Arc::new(metadata), body, status })
+        let put = changed.then(|| Put::Main { metadata: Arc::new(metadata), body, status });
+        (put, goes)
     }
 }
 

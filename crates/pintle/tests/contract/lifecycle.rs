@@ -218,11 +218,69 @@ async fn a_finalizer_holds_an_object_until_it_goes() {
     let last =
         server.patch("/things/a", &json!({"metadata": {"finalizers": []}})).await.expect(200);
     assert_eq!(last.at("/metadata/uid"), uid);
+    assert_eq!(last.at("/metadata/finalizers"), Value::Null, "it is as this write left it");
+    assert!(last.at("/metadata/deletionTimestamp").is_string());
+    assert_eq!(last.at("/status/closing"), true);
     server.get("/things/a").await.expect(404);
     assert_eq!(watch.event().await.kind, "MODIFIED");
     assert_eq!(watch.event().await.kind, "DELETED");
     let again = thing(&server, "a", json!({})).await;
     assert_ne!(again, uid, "a new object of that name");
+}
+
+/// The write that lets an object go is answered with what it made of it, on every door, though
+/// nobody stores that any more; and whoever watches is told what was there last.
+#[tokio::test]
+async fn an_object_that_goes_is_answered_as_its_last_write_left_it() {
+    let server = things().await;
+    let merge = [("content-type", "application/merge-patch+json")];
+    let path = |name: &str| format!("/apis/test.example.io/v1/namespaces/default/things/{name}");
+    let gone = json!({"metadata": {"finalizers": null, "labels": {"a": "b"}}, "spec": {"c": 1}});
+    let mut watch = server.watch("/things?watch=true").await;
+    watch.state().await;
+    for name in ["rest", "rest-put", "kube", "kube-dry", "graphql"] {
+        thing(&server, name, json!({"finalizers": ["example.io/hold"]})).await;
+        server.delete(&format!("/things/{name}")).await.expect(200);
+        let held = server.get(&path(name)).await.expect(200).json();
+        let mut whole = held.clone();
+        whole["metadata"]["finalizers"] = json!([]);
+        whole["metadata"]["labels"] = json!({"a": "b"});
+        whole["spec"] = json!({"c": 1});
+        let (rest, dry) = (format!("/things/{name}"), format!("{}?dryRun=All", path(name)));
+        let object = match name {
+            "rest" => server.patch(&rest, &gone).await.expect(200).json(),
+            "rest-put" => server.put(&rest, &whole).await.expect(200).json(),
+            "kube-dry" => server.send("PATCH", &dry, &merge, gone.to_string()).await.json(),
+            "kube" => server.send("PATCH", &path(name), &merge, gone.to_string()).await.json(),
+            _ => {
+                let query = "mutation($input: PatchThingInput!) { patchThing(input: $input) { \
+                             thing { json } errors { code message } } }";
+                let input = json!({"ref": {"name": name}, "spec": {"c": 1},
+                    "metadata": {"finalizers": [], "labels": {"a": "b"}}});
+                let body = json!({"query": query, "variables": {"input": input}});
+                let reply = server.post("/graphql", &body).await;
+                let told = reply.at("/data/patchThing/thing/json");
+                assert!(told.is_object(), "{}", reply.text());
+                told
+            }
+        };
+        let finalizers = &object["metadata"]["finalizers"];
+        assert!(finalizers.is_null() || *finalizers == json!([]), "{name}: {object}");
+        assert_eq!(object["metadata"]["labels"], json!({"a": "b"}), "{name}: {object}");
+        assert!(object["metadata"]["deletionTimestamp"].is_string(), "{name}: {object}");
+        assert_eq!(object["spec"], json!({"c": 1}), "{name}: {object}");
+        let still = server.get(&rest).await.status;
+        assert_eq!(still, if name == "kube-dry" { 200 } else { 404 }, "{name}");
+        if still == 404 {
+            let told = loop {
+                let event = watch.event().await;
+                if event.kind == "DELETED" {
+                    break event;
+                }
+            };
+            assert_eq!(told.object["metadata"]["finalizers"], held["metadata"]["finalizers"]);
+        }
+    }
 }
 
 #[tokio::test]
