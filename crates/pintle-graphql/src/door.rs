@@ -12,12 +12,12 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use pintle_authz::Verb;
+use pintle_authz::{User, Verb};
 use pintle_engine::Engine;
 use pintle_http::websocket::{Handshake, HandshakeError};
 use pintle_http::{
-    Body, BodyError, Caller, Door, Entrance, Exchange, Misdirected, Reason, Recording, RequestBody,
-    Unauthenticated, manager_of, set_header,
+    Body, BodyError, Caller, Door, Entrance, Exchange, Misdirected, NotActing, Reason, Recording,
+    RequestBody, Unauthenticated, manager_of, set_header,
 };
 
 use crate::executor::{Call, Executed, execute};
@@ -216,6 +216,7 @@ impl GraphqlDoor {
             Err(Unauthenticated::Missing) => None,
             Ok(caller) => {
                 recording.note(|exchange| exchange.caller = Some(caller.clone()));
+                self.acting(caller.clone(), &parts.headers, recording)?;
                 Some(caller)
             }
             Err(error) => return Err(unproven(&error, recording)),
@@ -322,7 +323,35 @@ impl GraphqlDoor {
 
     async fn identify(&self, parts: &Parts, recording: &Recording) -> Result<Caller, Faults> {
         let identified = self.settings.entrance.identify(parts, recording).await;
-        identified.map_err(|error| unproven(&error, recording))
+        let caller = identified.map_err(|error| unproven(&error, recording))?;
+        self.acting(caller, &parts.headers, recording)
+    }
+
+    /// Whom a caller asks to act as, if anybody.
+    pub(crate) fn acts_as(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+    ) -> Result<Option<Arc<User>>, NotActing> {
+        self.settings.entrance.acts_as(&self.engine, caller, headers)
+    }
+
+    fn acting(
+        &self,
+        caller: Caller,
+        headers: &HeaderMap,
+        recording: &Recording,
+    ) -> Result<Caller, Faults> {
+        let acting = self.settings.entrance.acting(&self.engine, caller, headers, recording);
+        acting.map_err(|error| {
+            one(match error {
+                NotActing::Malformed(why) => Fault::bad_input(why),
+                NotActing::Stranger => Fault::unauthenticated(error.to_string()),
+                NotActing::Forbidden { forbidden, .. } => {
+                    Fault::new("FORBIDDEN", StatusCode::FORBIDDEN, forbidden.to_string())
+                }
+            })
+        })
     }
 
     async fn asked(

@@ -5,9 +5,11 @@
 //! nothing for long loses its subscriptions, and is told so with the versions to go on from; one
 //! that goes on like that loses its socket.
 
+mod greeting;
 mod protocol;
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Display;
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -18,11 +20,11 @@ use futures_util::stream::{
     AbortHandle, Abortable, BoxStream, FuturesUnordered, SelectAll, unfold,
 };
 use futures_util::{FutureExt as _, Sink as _, SinkExt as _, StreamExt as _};
-use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderName, Response};
+use pintle_authz::User;
 use pintle_http::websocket::{CloseFrame, Handshake, Message, Socket, SocketError, drain};
-use pintle_http::{Body, Caller, Lapse, Recording};
+use pintle_http::{Body, Caller, Lapse, NotActing, Recording};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -32,6 +34,7 @@ use crate::limits::LimitExceeded;
 use crate::operation::{Begun, Open, told_of};
 use crate::request::Asked;
 use crate::subscribe::Told;
+use greeting::Greeting;
 use protocol::{Closure, PROTOCOL, Protocol, Step, complete, error, next};
 
 /// The limits of connections that can carry several answers.
@@ -97,6 +100,20 @@ enum End {
     Close(Closure),
 }
 
+/// Who talks.
+struct Known {
+    caller: Caller,
+    /// As whom, where that is somebody else.
+    acts_as: Option<Arc<User>>,
+}
+
+impl Known {
+    fn acting(&self) -> Caller {
+        let user = self.acts_as.as_ref().unwrap_or(&self.caller.user);
+        Caller { user: Arc::clone(user), ..self.caller.clone() }
+    }
+}
+
 /// An operation that is being begun; a query or a mutation until it has its result.
 type Beginning = BoxFuture<'static, (Box<str>, Begun, Response<Body>)>;
 /// What an open subscription tells.
@@ -108,7 +125,7 @@ struct Conversation {
     /// The request for the socket, whose headers are those of every operation.
     parts: Arc<Parts>,
     shown: Option<Caller>,
-    caller: Option<Caller>,
+    known: Option<Known>,
     lapse: Option<Lapse>,
     protocol: Protocol,
     socket: Socket,
@@ -127,7 +144,7 @@ impl Conversation {
             limits,
             parts: Arc::new(parts),
             shown,
-            caller: None,
+            known: None,
             lapse: None,
             protocol: Protocol::new(limits.operations_max),
             socket,
@@ -223,24 +240,32 @@ impl Conversation {
         }
     }
 
-    /// Who is it? What is shown here counts more than what was shown with the request.
+    /// Who is it? Whoever shows something with the request and something else here is one and the
+    /// same, or nobody could say as whom the operations are made.
     async fn greet(&mut self, shown: &Map<String, Value>) -> Result<(), End> {
-        let caller = match authorization(shown) {
-            None => match self.shown.take() {
-                Some(caller) => Ok(caller),
-                None => self.door.settings().entrance.authentication.identify(&self.parts).await,
-            },
-            Some(given) => {
-                let refused = || End::Close(Closure::forbidden("Authorization is no header"));
-                let value = HeaderValue::from_str(given).map_err(|_| refused())?;
+        let door = Arc::clone(&self.door);
+        let entrance = &door.settings().entrance;
+        let greeting = Greeting::of(&self.parts.headers, shown).map_err(End::Close)?;
+        let refused = |why: &dyn Display| End::Close(Closure::forbidden(why));
+        let caller = match (self.shown.take(), greeting.authorizes) {
+            (Some(caller), false) => caller,
+            (earlier, _) => {
                 let mut parts = Parts::clone(&self.parts);
-                parts.headers.insert(AUTHORIZATION, value);
-                self.door.settings().entrance.authentication.identify(&parts).await
+                parts.headers.clone_from(&greeting.headers);
+                let caller = entrance.authentication.identify(&parts).await;
+                let caller = caller.map_err(|error| refused(&error))?;
+                if earlier.is_some_and(|earlier| !is_same(&earlier.user, &caller.user)) {
+                    return Err(refused(&"the request for the socket shows another user"));
+                }
+                caller
             }
         };
-        let caller = caller.map_err(|error| End::Close(Closure::forbidden(error)))?;
+        let acts_as = door.acts_as(&caller, &greeting.headers).map_err(|error| match error {
+            NotActing::Malformed(why) => End::Close(Closure::bad_greeting(why)),
+            error => refused(&error),
+        })?;
         self.lapse = Some(caller.lapse());
-        self.caller = Some(caller);
+        self.known = Some(Known { caller, acts_as });
         let acknowledgement = self.protocol.acknowledged();
         self.put([Message::text(acknowledgement)].into()).await
     }
@@ -251,13 +276,16 @@ impl Conversation {
         let recording = Recording::begin("graphql", observers, &self.parts);
         recording.note(|exchange| {
             exchange.path = PATH;
-            exchange.caller.clone_from(&self.caller);
+            if let Some(known) = &self.known {
+                exchange.caller = Some(known.caller.clone());
+                exchange.acts_as.clone_from(&known.acts_as);
+            }
         });
         recording
     }
 
     fn start(&mut self, id: Box<str>, asked: Asked) {
-        let Some(caller) = self.caller.clone() else { return };
+        let Some(caller) = self.known.as_ref().map(Known::acting) else { return };
         let (door, parts, recording) =
             (Arc::clone(&self.door), Arc::clone(&self.parts), self.recording());
         let (abort, registration) = AbortHandle::new_pair();
@@ -430,13 +458,7 @@ fn telling(
     Box::pin(told)
 }
 
-/// What the payload of a `connection_init` shows, as the header of HTTP: at its top, or among
-/// `headers`.
-fn authorization(shown: &Map<String, Value>) -> Option<&str> {
-    let nested = shown.get("headers").and_then(Value::as_object);
-    [Some(shown), nested].into_iter().flatten().find_map(|fields| {
-        let mut named =
-            fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        named.find_map(|(_, value)| value.as_str())
-    })
+/// Whether two credentials are of the same user. A newer one may have other groups.
+fn is_same(one: &User, other: &User) -> bool {
+    (&one.name, &one.uid) == (&other.name, &other.uid)
 }

@@ -14,6 +14,7 @@ mod exchange;
 mod headers;
 pub mod health;
 mod hosts;
+mod impersonation;
 mod manager;
 mod metrics;
 mod page_token;
@@ -37,6 +38,7 @@ pub use exchange::{
 };
 pub use headers::{add_warnings, set_header};
 pub use hosts::{ForeignHost, NotOneHost, check_host, check_local};
+pub use impersonation::{NotActing, asks_to_act};
 pub use manager::manager_of;
 pub use metrics::{Collector, Format, Metrics, Text};
 pub use page_token::PageToken;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
-use pintle_authz::{Ask, Asks, Granted, Impersonation, ReviewKind, Verb};
+use http::{Method, Request, Response};
+use pintle_authz::{Ask, Asks, Granted, ReviewKind, Verb};
 use pintle_engine::{Engine, Refusal, Served};
 use pintle_http::{
-    Body, Caller, Door, Entrance, EventCache, Exchange, Recording, RequestBody, Serving,
+    Body, Caller, Door, Entrance, EventCache, Exchange, NotActing, Recording, RequestBody, Serving,
     add_warnings,
 };
 use pintle_model::{GroupResource, ObjectKey, Scope};
@@ -97,29 +97,25 @@ impl KubeDoor {
         }
     }
 
-    /// The caller, or whom it asks to act as with `Impersonate-User` and its kin.
+    /// The caller, or whom it asks to act as.
     fn acting(
         &self,
         caller: Caller,
         parts: &Parts,
         recording: &Recording,
     ) -> Result<Caller, Failure> {
-        let Some(wanted) = impersonation(&parts.headers)? else { return Ok(caller) };
-        let user = self.engine.rules().impersonate(&caller.user, &wanted);
-        let user = user.map_err(|forbidden| {
-            if self.settings.entrance.is_stranger(&caller) {
-                return Failure::LoginRequired;
+        let entrance = &self.settings.entrance;
+        let acting = entrance.acting(&self.engine, caller, &parts.headers, recording);
+        acting.map_err(|error| match error {
+            NotActing::Malformed(why) => Failure::bad_request(why),
+            NotActing::Stranger => Failure::LoginRequired,
+            NotActing::Forbidden { user, forbidden } => {
+                let plural = forbidden.ask.resource.plural().to_owned();
+                let about = About { plural, name: user, ..About::default() };
+                let refusal = Refusal::Forbidden(*forbidden);
+                Failure::Refused(Box::new(Refused { refusal, about, deed: Deed::Read }))
             }
-            let about = About {
-                plural: forbidden.ask.resource.plural().to_owned(),
-                name: wanted.user.clone(),
-                ..About::default()
-            };
-            let refusal = forbidden.into();
-            Failure::Refused(Box::new(Refused { refusal, about, deed: Deed::Read }))
-        })?;
-        recording.note(|exchange| exchange.acts_as = Some(Arc::clone(&user)));
-        Ok(Caller { user, ..caller })
+        })
     }
 
     /// Asks the rules about a path that belongs to no object.
@@ -229,39 +225,6 @@ impl KubeDoor {
                 Failure::Refused(Box::new(Refused { refusal, about, deed: Deed::Read }))
             }
         }
-    }
-}
-
-/// Whom the headers of a request ask to act as.
-fn impersonation(headers: &HeaderMap) -> Result<Option<Impersonation>, Failure> {
-    let all = |name: &str| -> Result<Vec<String>, Failure> {
-        let values = headers.get_all(name).iter();
-        let text = values.map(|value| value.to_str().map(str::to_owned));
-        text.collect::<Result<_, _>>()
-            .map_err(|_| Failure::bad_request(format!("the header {name} is not text")))
-    };
-    let one = |name: &str| -> Result<Option<String>, Failure> {
-        let mut values = all(name)?.into_iter().filter(|value| !value.is_empty());
-        match (values.next(), values.next()) {
-            (_, Some(_)) => {
-                Err(Failure::bad_request(format!("the header {name} stands more than once")))
-            }
-            (value, None) => Ok(value),
-        }
-    };
-    let (user, groups) = (one("impersonate-user")?, all("impersonate-group")?);
-    let uid = one("impersonate-uid")?;
-    if headers.keys().any(|name| name.as_str().starts_with("impersonate-extra-")) {
-        return Err(Failure::bad_request(
-            "Impersonate-Extra- is not understood: users have names, uids and groups here",
-        ));
-    }
-    match user {
-        Some(user) => Ok(Some(Impersonation { user, groups, uid })),
-        None if groups.is_empty() && uid.is_none() => Ok(None),
-        None => Err(Failure::bad_request(
-            "requested impersonation of a group or uid without impersonating a user",
-        )),
     }
 }
 

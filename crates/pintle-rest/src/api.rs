@@ -81,19 +81,18 @@ impl RestDoor {
         body: RequestBody,
         recording: &Arc<Recording>,
     ) -> Result<Response<Body>, Failure> {
-        let entrance = &self.settings.entrance;
-        entrance.check_host(parts)?;
+        self.settings.entrance.check_host(parts)?;
         let route = Route::parse(parts.uri.path())?;
         recording.note(|exchange| exchange.path = route.template());
         if let Route::Fixed(page) = route {
             if let Some(path) = page.guarded_path() {
-                let caller = entrance.identify(parts, recording).await?;
+                let caller = self.identify(parts, recording).await?;
                 self.check_path(&caller, &parts.method, path)?;
                 recording.note(Exchange::allowed_path);
             }
             return Box::pin(self.on_page(parts, page)).await;
         }
-        let caller = entrance.identify(parts, recording).await?;
+        let caller = self.identify(parts, recording).await?;
         let (name, place) = match route {
             Route::Resource { name, place } => (name, place),
             Route::Review(kind) => {
@@ -116,6 +115,13 @@ impl RestDoor {
         answered.map_err(|failure| {
             if stranger && failure.tells_of_kinds() { Failure::LoginRequired } else { failure }
         })
+    }
+
+    /// Who calls, or whom the caller acts as.
+    async fn identify(&self, parts: &Parts, recording: &Recording) -> Result<Caller, Failure> {
+        let entrance = &self.settings.entrance;
+        let caller = entrance.identify(parts, recording).await?;
+        Ok(entrance.acting(&self.engine, caller, &parts.headers, recording)?)
     }
 
     /// Asks the rules about a path that belongs to no kind. As for objects, whoever may see a page

@@ -16,7 +16,7 @@ use pintle_events::{InvalidCursor, InvalidPattern};
 use pintle_http::health::{self, Check};
 use pintle_http::{
     Answer, Body, BodyError, ForeignHost, Format, InvalidEntityTag, Lapsed, Metrics, Misdirected,
-    Reason, Recording, Subject, Unauthenticated, answer, set_header,
+    NotActing, Reason, Recording, Subject, Unauthenticated, answer, set_header,
 };
 use pintle_model::{GroupResource, InvalidRevision, InvalidSelector, Object};
 use pintle_rules::{Conflict, Refusal as RulesRefusal};
@@ -566,6 +566,19 @@ impl From<Lapsed> for Failure {
 impl From<Unauthenticated> for Failure {
     fn from(error: Unauthenticated) -> Self {
         Self::Unauthenticated(error)
+    }
+}
+
+impl From<NotActing> for Failure {
+    fn from(error: NotActing) -> Self {
+        match error {
+            NotActing::Malformed(why) => Self::bad_request(why),
+            NotActing::Stranger => Self::LoginRequired,
+            NotActing::Forbidden { user, forbidden } => {
+                let subject = Subject { resource: forbidden.ask.resource.clone(), name: user };
+                Self::of(Refusal::Forbidden(*forbidden), subject)
+            }
+        }
     }
 }
 

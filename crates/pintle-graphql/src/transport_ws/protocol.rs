@@ -83,6 +83,11 @@ impl Closure {
         Self::new(4400, format!("Invalid message: {why}"))
     }
 
+    /// What is shown is no header, or more than can be meant.
+    pub(crate) fn bad_greeting(why: impl std::fmt::Display) -> Self {
+        Self::bad_message(why)
+    }
+
     pub(crate) fn is_no_text() -> Self {
         Self::bad_message("messages are text")
     }

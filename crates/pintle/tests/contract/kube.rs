@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::http::Reply;
-use crate::harness::server::{Launch, Server, devices};
+use crate::harness::server::Server;
 use crate::harness::stream::Framing;
 
 const DEVICES: &str = "/apis/infra.example.io/v1/namespaces/default/devices";
@@ -203,29 +203,4 @@ async fn a_watch_tells_objects_as_this_door_shows_them() {
     let reported = send(&server, ("PATCH", STATUS), MERGE, &status).await.expect(200).json();
     let event = watch.event().await;
     assert_eq!((event.kind.as_str(), &event.object), ("MODIFIED", &reported));
-}
-
-/// Who acts as somebody else is asked for, and has that one's rights alone.
-#[tokio::test]
-async fn callers_act_as_whom_they_may() {
-    let tokens = devices().join("tokens.csv");
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("tokens.csv");
-    let users =
-        std::fs::read_to_string(tokens).unwrap() + "root-token,root,root-uid,system:masters\n";
-    std::fs::write(&file, users).unwrap();
-    let policy = devices().join("policy.yaml");
-    let launch = Launch::devices().arg("--policy").arg(policy).arg("--tokens").arg(file);
-    let server = launch.start().await;
-    let cases = [
-        (&[("authorization", "Bearer root-token")][..], 200),
-        (&[("authorization", "Bearer root-token"), ("impersonate-user", "nobody")], 403),
-        (&[("authorization", "Bearer root-token"), ("impersonate-group", "g")], 400),
-        (&[("authorization", "Bearer alice-token"), ("impersonate-user", "root")], 403),
-        (&[("impersonate-user", "root")], 401),
-    ];
-    for (headers, expected) in cases {
-        let reply = server.send("GET", DEVICE, headers, "").await;
-        assert_eq!(reply.status, expected, "{headers:?}: {}", reply.text());
-    }
 }

@@ -11,6 +11,7 @@ mod harness;
 mod endpoint;
 
 mod absent;
+mod acting;
 mod audit;
 mod backup;
 mod client;

@@ -114,10 +114,21 @@ async fn callers_show_who_they_are_in_the_handshake_or_in_the_first_message() {
     socket.greet(&json!({})).await;
     socket.subscribe("1", "{ devices { nodes { id } } }", json!({})).await;
     assert_eq!(socket.payload("1", "next").await["errors"], Value::Null);
-    // Whoever says something else in the first message is that.
+    // What the first message says is looked at as well, and is of the same user.
+    for payload in [
+        bearer("nobody"),
+        bearer("bob-token"),
+        json!({"authorization": "Bearer alice-token", "headers": {"Authorization": "Bearer bob-token"}}),
+    ] {
+        let mut socket = Socket::open(&server, &known).await.expect("alice is known");
+        socket.send(&json!({"type": "connection_init", "payload": payload})).await;
+        let (code, reason) = socket.closed().await;
+        assert_eq!(code, 4403, "{payload}: {reason}");
+    }
     let mut socket = Socket::open(&server, &known).await.expect("alice is known");
-    socket.send(&json!({"type": "connection_init", "payload": bearer("nobody")})).await;
-    assert_eq!(socket.closed().await.0, 4403);
+    socket.greet(&bearer("alice-token")).await;
+    socket.subscribe("1", "{ devices { nodes { id } } }", json!({})).await;
+    assert_eq!(socket.payload("1", "next").await["errors"], Value::Null);
 
     let unknown = [protocol, ("authorization", "Bearer nobody")];
     assert_eq!(Socket::open(&server, &unknown).await.unwrap_err(), 401);

@@ -272,10 +272,10 @@ async fn credentials_prove_somebody_or_nobody() {
         get(alice).is(200, "", "dev-123"),
         get("bearer alice-token").is(200, "", "dev-123"),
         // Nobody is somebody else because a header says so.
-        get(alice).header("impersonate-user", "bob").header("x-remote-user", "bob").is(200, "", ""),
+        get(alice).header("x-remote-user", "bob").is(200, "", ""),
+        get(alice).header("impersonate-user", "bob").is(403, "FORBIDDEN", "\"alice\""),
         row("not bob", &format!("PATCH {STATUS}"))
             .header("authorization", alice)
-            .header("impersonate-user", "bob")
             .header("x-remote-user", "bob")
             .header("x-remote-group", "system:masters")
             .patch("merge", r#"{"status":{}}"#)
