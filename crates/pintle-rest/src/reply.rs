@@ -42,12 +42,12 @@ pub(crate) enum Page {
     OpenApi,
     /// The same for people.
     Docs(Asset),
-    /// A name that is kept for a page to come, so that no kind takes it.
+    /// Where another door is, on servers that have it: no kind takes the name, with or without.
     Reserved(&'static str),
 }
 
 impl Page {
-    /// The pages that are there.
+    /// The pages that this door has.
     pub(crate) const ALL: [Self; 9] = [
         Self::Health,
         Self::Healthz,
@@ -60,10 +60,10 @@ impl Page {
         Self::Docs(Asset::Script),
     ];
 
-    /// The paths that are kept.
+    /// The first segments of the paths of other doors.
     const RESERVED: [&'static str; 5] = ["/graphql", "/api", "/apis", "/version", "/openapi"];
 
-    /// All of them, those to come included.
+    /// All of them, and what is kept for other doors.
     pub(crate) fn every() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().chain(Self::RESERVED.map(Self::Reserved))
     }
@@ -236,7 +236,7 @@ pub(crate) fn negotiate(
 pub(crate) enum Failure {
     /// No page and no kind has this path.
     NoSuchPath,
-    /// The path is kept for a page that is not there yet.
+    /// The path is that of a door which is not open on this server.
     ReservedPath {
         /// The path.
         path: &'static str,
