@@ -68,6 +68,8 @@ reasons! {
         "the kind is being deleted, and nothing new can be made";
     VersionNotServed "VERSION_NOT_SERVED" NOT_ACCEPTABLE
         "the kind has no such version";
+    NotAcceptable "NOT_ACCEPTABLE" NOT_ACCEPTABLE
+        "`Accept` takes nothing of what there is; the text lists it";
     RequestTimeout "REQUEST_TIMEOUT" REQUEST_TIMEOUT
         "the body took too long to arrive";
     AlreadyExists "ALREADY_EXISTS" CONFLICT

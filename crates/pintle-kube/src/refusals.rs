@@ -365,7 +365,7 @@ const fn reason(code: u16) -> Reason {
         403 => Reason::Forbidden,
         404 => Reason::NotFound,
         405 => Reason::MethodNotAllowed,
-        406 => Reason::VersionNotServed,
+        406 => Reason::NotAcceptable,
         408 => Reason::RequestTimeout,
         409 => Reason::Conflict,
         410 => Reason::Expired,

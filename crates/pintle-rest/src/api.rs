@@ -21,7 +21,7 @@ use crate::query::Query;
 use crate::reply::{Failure, Page, answer_failure};
 use crate::route::{Operation, Place, Route};
 use crate::watch::Told;
-use crate::{events, read, reply, review, watch, write};
+use crate::{accept, events, read, reply, review, watch, write};
 
 /// What the REST door can be told.
 #[derive(Debug, Clone, Default)]
@@ -186,7 +186,10 @@ impl RestDoor {
     async fn on_page(&self, parts: &Parts, page: Page) -> Result<Response<Body>, Failure> {
         page.check_method(&parts.method)?;
         match page {
-            Page::OpenApi => self.description.answer(self, &parts.headers).await,
+            Page::OpenApi => {
+                accept::check(&parts.headers)?;
+                self.description.answer(self, &parts.headers).await
+            }
             Page::Docs(asset) => Ok(asset.response()),
             Page::Metrics => {
                 let metrics = self.settings.metrics.as_deref().ok_or(Failure::NoMetrics)?;
@@ -235,6 +238,7 @@ impl<'a> Call<'a> {
             exchange.resource = Some(served.resource());
             exchange.dry_run = query.dry_run;
         });
+        accept::check(&parts.headers)?;
         let version = reply::negotiate(&served, &parts.headers)?;
         if served.definition.kind.scope == Scope::Cluster && query.namespace.is_some() {
             return Err(Failure::NotNamespaced { resource: served.resource() });

@@ -15,6 +15,7 @@ use pintle_model::{GroupResource, LabelSelector};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::accept;
 use crate::api::RestDoor;
 use crate::query::{self, bad, number};
 use crate::reply::{Failure, failure_object};
@@ -30,6 +31,7 @@ pub(crate) async fn events(
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Err(Failure::MethodNotAllowed { allow: "GET, HEAD".to_owned() });
     }
+    accept::check(&parts.headers)?;
     let wanted = Wanted::parse(parts.uri.query())?;
     let framing = Framing::asked_for(&parts.headers);
     let stranger = door.settings.entrance.is_stranger(&caller);

@@ -5,6 +5,7 @@
 //! contract: who calls, what is addressed, may they, what does the body say. It knows no store, and
 //! no kind has code of its own here.
 
+mod accept;
 mod api;
 mod docs;
 mod endpoints;

@@ -23,6 +23,7 @@ use pintle_rules::{Conflict, Refusal as RulesRefusal};
 use pintle_schema::Version;
 use serde_json::{Map, Value, json};
 
+use crate::accept;
 use crate::docs::Asset;
 
 /// A page of the door's own.
@@ -253,6 +254,8 @@ pub(crate) enum Failure {
     NotNamespaced { resource: GroupResource },
     /// The path exists, and cannot do this.
     MethodNotAllowed { allow: String },
+    /// The client takes nothing of what there is.
+    NotAcceptable,
     /// The kind has no such version.
     UnknownVersion { asked: String, served: Vec<String> },
     /// The version of the kind has no status subresource.
@@ -379,6 +382,11 @@ impl Failure {
             ),
             Self::MethodNotAllowed { allow } => {
                 Answer::of(Reason::MethodNotAllowed, format!("this path can do {allow}"))
+            }
+            Self::NotAcceptable => {
+                let offered = accept::OFFERED.join(", ");
+                let message = format!("Accept takes nothing of what there is here: {offered}");
+                Answer::of(Reason::NotAcceptable, message)
             }
             Self::UnknownVersion { asked, served } => Answer::of(
                 Reason::VersionNotServed,

@@ -8,6 +8,7 @@ use pintle_http::{Body, Caller, Recording, RequestBody, Subject};
 use pintle_rules::Refusal as RulesRefusal;
 use serde_json::Value;
 
+use crate::accept;
 use crate::api::RestDoor;
 use crate::query::Query;
 use crate::reply::{Failure, Refused, json_bytes};
@@ -39,6 +40,7 @@ pub(crate) async fn review(
         if stranger { Failure::LoginRequired } else { refused(forbidden.into()) }
     })?;
     recording.note(|exchange| exchange.allowed(&granted));
+    accept::check(&parts.headers)?;
     let text = read_json(door, parts, recording, body).await?;
     let Value::Object(document) = shape::parse(&text)? else {
         return Err(Failure::bad_request("the body must be a JSON object"));

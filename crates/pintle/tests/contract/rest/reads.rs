@@ -138,3 +138,37 @@ async fn a_server_without_credentials_answers_this_machine_only() {
         assert_eq!(reply.status, status, "{name}: {value}: {}", reply.text());
     }
 }
+
+/// Who takes none of what there is, is told what there is; before anything is written.
+#[tokio::test]
+async fn what_a_client_does_not_take_is_not_sent() {
+    let server = Server::devices().await;
+    let before = server.get("/devices/dev-123").await.expect(200).version();
+    let spec = r#"{"spec":{"name":"other","location":"elsewhere"}}"#;
+    for (method, path, body, accept, expected) in [
+        ("GET", "/devices/dev-123", "", "image/png", 406),
+        ("GET", "/devices", "", "image/png, text/html;q=0.9", 406),
+        ("GET", "/devices/dev-123", "", "image/png, */*;q=0.1", 200),
+        ("GET", "/devices/dev-123", "", "application/*", 200),
+        ("GET", "/devices/dev-123", "", "application/*;q=0, text/*;q=0, */*", 406),
+        // What is wanted of a watch, a program may say everywhere.
+        ("GET", "/devices/dev-123", "", "application/x-ndjson", 200),
+        ("GET", "/devices/none", "", "image/png", 406),
+        ("PUT", "/devices/dev-123", spec, "image/png", 406),
+        ("DELETE", "/devices/dev-123", "", "image/png", 406),
+        ("GET", "/devices?watch=true", "", "image/png", 406),
+        ("GET", "/events", "", "image/png", 406),
+        ("GET", "/openapi.json", "", "image/png", 406),
+        ("GET", "/openapi.json", "", "*/*", 200),
+        ("GET", "/healthz", "", "image/png", 200),
+    ] {
+        let headers = [("accept", accept), ("content-type", "application/json")];
+        let reply = server.send(method, path, &headers, body).await;
+        assert_eq!(reply.status, expected, "{method} {path} {accept}: {}", reply.text());
+        if expected == 406 {
+            assert_eq!(reply.at("/reason"), "NOT_ACCEPTABLE", "{method} {path}");
+            assert!(reply.text().contains("application/json"), "{}", reply.text());
+        }
+    }
+    assert_eq!(server.get("/devices/dev-123").await.expect(200).version(), before);
+}
