@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apollo_compiler::executable::OperationType;
@@ -17,7 +17,7 @@ use pintle_engine::Engine;
 use pintle_http::websocket::{Handshake, HandshakeError};
 use pintle_http::{
     Body, BodyError, Caller, Door, Entrance, Exchange, Misdirected, NotActing, Reason, Recording,
-    RequestBody, Unauthenticated, manager_of, set_header,
+    RequestBody, Unauthenticated, manager_of, set_header, told_warnings,
 };
 
 use crate::executor::{Call, Executed, execute};
@@ -318,6 +318,7 @@ impl GraphqlDoor {
             caller,
             recording: Arc::clone(recording),
             manager: manager_of(&parts.headers),
+            warnings: Mutex::default(),
         }
     }
 
@@ -525,6 +526,12 @@ pub(crate) fn answer_text(executed: &Executed, recording: &Recording) -> String 
     }
     text.push_str("\"data\":");
     text.push_str(&executed.data);
+    if !executed.warnings.is_empty() {
+        let warnings = told_warnings(&executed.warnings);
+        let extensions = serde_json::json!({"warnings": warnings}).to_string();
+        text.push_str(",\"extensions\":");
+        text.push_str(&extensions);
+    }
     text.push('}');
     text
 }

@@ -15,14 +15,14 @@ mod spec;
 mod status;
 mod writes;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use apollo_compiler::executable::OperationType;
 use apollo_compiler::response::JsonMap;
 use futures_util::future::join_all;
 use http::StatusCode;
-use pintle_engine::{Engine, Refusal};
-use pintle_http::{Caller, Recording, Subject, answer};
+use pintle_engine::{Engine, Refusal, Wait, Written};
+use pintle_http::{Caller, Phase, Recording, Subject, answer};
 use pintle_model::GroupResource;
 use serde_json::{Map, Value};
 
@@ -46,6 +46,8 @@ pub(crate) struct Call {
     pub(crate) recording: Arc<Recording>,
     /// Who writes, where an input does not say it.
     pub(crate) manager: String,
+    /// What the writes of the operation have to tell beside their payloads.
+    pub(crate) warnings: Mutex<Vec<String>>,
 }
 
 /// What an operation came to.
@@ -55,6 +57,8 @@ pub(crate) struct Executed {
     pub(crate) data: String,
     /// What is told beside it.
     pub(crate) faults: Vec<Fault>,
+    /// What was ignored or dropped, in full sentences.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What became of a root field.
@@ -70,7 +74,10 @@ pub(crate) async fn execute(call: &Call, prepared: &Prepared) -> Executed {
     let introspection = match prepared.introspects().then(|| prepared.introspect(&call.published)) {
         None => JsonMap::new(),
         Some(Ok(found)) => found,
-        Some(Err(fault)) => return Executed { data: "null".to_owned(), faults: vec![fault] },
+        Some(Err(fault)) => {
+            let (data, faults) = ("null".to_owned(), vec![fault]);
+            return Executed { data, faults, warnings: Vec::new() };
+        }
     };
     let fields = prepared.plan.root.fields.iter().zip(&prepared.arguments);
     let resolved: Vec<Result<Resolved, Fault>> = if prepared.kind() == OperationType::Mutation {
@@ -83,7 +90,8 @@ pub(crate) async fn execute(call: &Call, prepared: &Prepared) -> Executed {
     } else {
         join_all(fields.map(|(field, arguments)| resolve(call, field, arguments, false))).await
     };
-    project(prepared, resolved, &introspection)
+    let warnings = std::mem::take(&mut *call.warnings());
+    Executed { warnings, ..project(prepared, resolved, &introspection) }
 }
 
 fn is_asked_of_the_engine(field: &FieldPlan) -> bool {
@@ -168,7 +176,7 @@ fn project(
     let Writer { out, errors, .. } = writer;
     faults.extend(errors.into_iter().map(|error| field_fault(prepared, error)));
     let data = if written.is_ok() { out } else { "null".to_owned() };
-    Executed { data, faults }
+    Executed { data, faults, warnings: Vec::new() }
 }
 
 /// A stored value that is not what the schema promises.
@@ -182,7 +190,33 @@ pub(crate) fn field_fault(prepared: &Prepared, error: FieldError) -> Fault {
     Fault { locations, path: path.into(), ..fault }
 }
 
+/// So many warnings an operation collects.
+const WARNINGS_MAX: usize = 100;
+
 impl Call {
+    fn warnings(&self) -> MutexGuard<'_, Vec<String>> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes down what was written, and what there is to tell of it. Where an operation writes
+    /// several objects, a warning says which one it is about.
+    pub(crate) fn written_down(&self, recording: &Recording, written: &Written, apart: bool) {
+        recording.note(|exchange| exchange.written(written));
+        if let Some(Wait { began, took }) = written.waited {
+            recording.took(Phase::Commit, began, took);
+        }
+        if written.warnings.is_empty() {
+            return;
+        }
+        let mut warnings = self.warnings();
+        let room = WARNINGS_MAX.saturating_sub(warnings.len());
+        let key = &written.object.key;
+        let named = |warning: &String| {
+            if apart { format!("{key}: {warning}") } else { warning.clone() }
+        };
+        warnings.extend(written.warnings.iter().take(room).map(named));
+    }
+
     /// A refusal of something that is told beside the data.
     pub(crate) fn refused(&self, refusal: &Refusal, resource: &GroupResource, name: &str) -> Fault {
         if self.is_stranger && matches!(refusal, Refusal::Forbidden(_)) {

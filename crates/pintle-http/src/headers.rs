@@ -14,18 +14,28 @@ pub fn set_header(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Adds `Warning` headers (RFC 7234, section 5.5, code 299), each sentence once.
-pub fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
+/// The warnings of a response that are told: each sentence once, and as much as fits.
+pub fn told_warnings(warnings: &[String]) -> Vec<String> {
     let mut room = WARNINGS_CHARS_MAX;
+    let mut told = Vec::new();
     for (index, warning) in warnings.iter().enumerate() {
         if warnings.iter().take(index).any(|earlier| earlier == warning) {
             continue;
         }
-        let text: String = warning.chars().take(WARNING_CHARS_MAX).map(header_char).collect();
-        room = room.saturating_sub(text.len());
+        let text: String = warning.chars().take(WARNING_CHARS_MAX).collect();
+        room = room.saturating_sub(text.chars().count());
         if room == 0 {
             break;
         }
+        told.push(text);
+    }
+    told
+}
+
+/// Adds `Warning` headers (RFC 7234, section 5.5, code 299).
+pub fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
+    for warning in told_warnings(warnings) {
+        let text: String = warning.chars().map(header_char).collect();
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
             headers.append(WARNING, value);

@@ -36,7 +36,7 @@ pub use exchange::{
     Decision, Details, Exchange, Gate, Observer, Observers, Outcome, Pass, Passage, Phase,
     Recording, RequestId, RequestLog, Serving, Step, TraceParent,
 };
-pub use headers::{add_warnings, set_header};
+pub use headers::{add_warnings, set_header, told_warnings};
 pub use hosts::{ForeignHost, NotOneHost, check_host, check_local};
 pub use impersonation::{NotActing, asks_to_act};
 pub use manager::manager_of;

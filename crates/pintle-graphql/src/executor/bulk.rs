@@ -14,7 +14,7 @@ use super::Call;
 use super::address::Target;
 use super::input::Input;
 use super::status::{deed, merge_intent};
-use super::writes::{Answered, Deed, Refused, written_down};
+use super::writes::{Answered, Deed, Refused};
 use crate::data::{Data, Record};
 use crate::fault::Fault;
 use crate::limits::LimitExceeded;
@@ -147,7 +147,7 @@ async fn together(call: &Call, items: &[Item<'_>]) -> Vec<Outcome> {
     match call.engine.write_all(granted).await {
         Ok(written) => {
             for (item, written) in items.iter().zip(&written) {
-                written_down(&item.recording, written);
+                call.written_down(&item.recording, written, true);
             }
             written.into_iter().map(Ok).collect()
         }

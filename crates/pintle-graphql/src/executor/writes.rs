@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use pintle_authz::{Granted, RefineError, Subresource, Verb};
-use pintle_engine::{Refusal, Wait, Write, Written, ask_for};
+use pintle_engine::{Refusal, Write, Written, ask_for};
 use pintle_http::{Answer, Phase, Recording};
 use pintle_model::{FieldError, FieldErrorKind, Revision, Uid};
 use pintle_rules::{Edit, Intent, Lane, Precondition, Refusal as RulesRefusal};
@@ -102,7 +102,7 @@ impl Call {
         let granted = self.granted(recording, target, deed, intent)?;
         recording.pass().await.map_err(Refused::Closed)?;
         let written = recording.timed(Phase::Write, self.engine.write(granted)).await?;
-        written_down(recording, &written);
+        self.written_down(recording, &written, deed.apart);
         Ok(written)
     }
 
@@ -198,14 +198,6 @@ impl Call {
         // nothing of it.
         drop(recording.pass().await);
         recording.done(StatusCode::OK);
-    }
-}
-
-/// Notes what was written.
-pub(crate) fn written_down(recording: &Recording, written: &Written) {
-    recording.note(|exchange| exchange.written(written));
-    if let Some(Wait { began, took }) = written.waited {
-        recording.took(Phase::Commit, began, took);
     }
 }
 

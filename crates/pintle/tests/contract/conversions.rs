@@ -233,3 +233,30 @@ async fn a_version_that_is_not_served_is_on_no_door() {
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("devices"), "{answer}");
     within("the end", server.stop()).await.unwrap();
 }
+
+/// What REST tells in headers stands in the extensions: of one write as it is, of several with the
+/// object that it is about, and each once.
+#[tokio::test]
+async fn warnings_are_told_beside_the_data_of_graphql() {
+    let server = start().await;
+    let caller = Caller(server.in_process(user("root")));
+    let create = |alias: &str, location: &str| {
+        format!(
+            "{alias}: createDevice(input: {{metadata: {{name: \"{alias}\"}}, spec: {{name: \"n\", \
+             location: \"{location}\"}}}}) {{ errors {{ code }} }}"
+        )
+    };
+    let why = "spec cannot be read in version v2: a location is `site/room`";
+    let named = |name: &str| format!("devices.infra.example.io \"default/{name}\": {why}");
+    for (fields, expected) in [
+        (create("good", "a/b"), Value::Null),
+        (create("one", "nowhere"), json!([why])),
+        (create("two", "x") + &create("three", "y"), json!([named("two"), named("three")])),
+    ] {
+        let query = json!({"query": format!("mutation {{ {fields} }}")});
+        let (status, answer) = caller.call("POST", "/graphql", "", &query).await;
+        assert_eq!((status, &answer["errors"]), (200, &Value::Null), "{answer}");
+        assert_eq!(answer["extensions"]["warnings"], expected, "{answer}");
+        assert_eq!(answer.get("extensions").is_some(), !expected.is_null(), "{answer}");
+    }
+}
