@@ -36,6 +36,10 @@ struct World {
 
 impl World {
     async fn new(streams: StreamLimits) -> Self {
+        Self::within(streams, Limits::default()).await
+    }
+
+    async fn within(streams: StreamLimits, limits: Limits) -> Self {
         let setup = Setup {
             store: Arc::new(MemoryStore::default()),
             rules: RuleSource { mode: AccessMode::Open, policies: Vec::new() },
@@ -43,7 +47,7 @@ impl World {
             conversions: pintle_engine::Conversions::default(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            limits: Limits::default(),
+            limits,
         };
         let engine = Engine::start(setup).await.unwrap();
         engine.calm().await;
@@ -287,4 +291,46 @@ async fn who_never_reads_loses_the_socket() {
     };
     within("the end of the socket", gone).await;
     assert_eq!(world.numbers.slow_consumers(), 1);
+}
+
+/// More watches than the server has room for are refused, and say when to try again. There is room
+/// when one of the others ends.
+#[tokio::test]
+async fn a_subscription_too_many_is_throttled() {
+    let limits = Limits { watchers_max: 1, ..Limits::default() };
+    let world = World::within(StreamLimits::default(), limits).await;
+    let mut first = Client::greeted(&world).await;
+    first.subscribe("1", WATCH, json!({})).await;
+    assert_eq!(first.event().await["type"], json!("ADDED"));
+    let mut second = Client::greeted(&world).await;
+    second.subscribe("1", WATCH, json!({})).await;
+    let refused = second.next().await;
+    assert_eq!(refused["type"], json!("error"), "{refused}");
+    let extensions = &refused["payload"][0]["extensions"];
+    assert_eq!(extensions["code"], json!("THROTTLED"), "{refused}");
+    assert_eq!(extensions["httpStatus"], json!(429));
+    assert_eq!(extensions["retryable"], json!(true));
+    assert_eq!(extensions["retryAfterMs"], json!(5_000));
+
+    // As server-sent events, it is told in the stream.
+    let body = json!({"query": WATCH}).to_string();
+    let request = Request::post("/graphql")
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .header("accept", "text/event-stream")
+        .body(RequestBody::from(Bytes::from(body)))
+        .unwrap();
+    let response = Arc::<GraphqlDoor>::clone(&world.door).handle(request).await;
+    let Body::Whole(told) = response.into_body() else { panic!("it ends at once") };
+    assert!(String::from_utf8_lossy(&told).contains("\"code\":\"THROTTLED\""), "{told:?}");
+
+    drop(first);
+    let gone = async {
+        while world.numbers.subscriptions() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("the end of the first", gone).await;
+    second.subscribe("1", WATCH, json!({})).await;
+    assert_eq!(second.event().await["type"], json!("ADDED"));
 }
