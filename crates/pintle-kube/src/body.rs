@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::api::Call;
 use crate::reply::Failure;
+use crate::status::Status;
 
 /// A body, read.
 #[derive(Debug, Default)]
@@ -87,8 +88,14 @@ fn unsupported() -> Failure {
 
 /// Reads JSON.
 pub(crate) fn parse_json(text: &[u8]) -> Result<Read, Failure> {
-    let parsed = json::parse(text)
-        .map_err(|error| Failure::bad_request(format!("the body is not JSON: {error}")))?;
+    let parsed = json::parse(text).map_err(|error| match error {
+        json::InvalidJson::Malformed(why) => {
+            Failure::bad_request(format!("the body is not JSON: {why}"))
+        }
+        json::InvalidJson::TooManyValues => {
+            Failure::told(Status::new(413, "RequestEntityTooLarge", error.to_string()))
+        }
+    })?;
     Ok(Read { value: parsed.value, duplicates: parsed.duplicates })
 }
 

@@ -262,6 +262,8 @@ pub(crate) enum Failure {
     NoStatusSubresource { version: String },
     /// The request is malformed.
     BadRequest { message: String },
+    /// The body holds more values than are read.
+    TooManyValues { message: String },
     /// The `Content-Type` is not one that is understood here.
     UnsupportedMediaType { given: String, accepted: &'static str },
     /// The credentials prove nothing.
@@ -383,6 +385,7 @@ impl Failure {
             Self::MethodNotAllowed { allow } => {
                 Answer::of(Reason::MethodNotAllowed, format!("this path can do {allow}"))
             }
+            Self::TooManyValues { message } => Answer::of(Reason::TooLarge, message.as_str()),
             Self::NotAcceptable => {
                 let offered = accept::OFFERED.join(", ");
                 let message = format!("Accept takes nothing of what there is here: {offered}");

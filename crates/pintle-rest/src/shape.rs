@@ -228,7 +228,12 @@ fn parse_at(text: &[u8], prefix: &str) -> Result<Value, Failure> {
 }
 
 fn invalid_json(error: &json::InvalidJson) -> Failure {
-    Failure::bad_request(format!("the body is not valid JSON: {error}"))
+    match error {
+        json::InvalidJson::Malformed(why) => {
+            Failure::bad_request(format!("the body is not valid JSON: {why}"))
+        }
+        json::InvalidJson::TooManyValues => Failure::TooManyValues { message: error.to_string() },
+    }
 }
 
 fn refuse_duplicates(duplicates: &[String]) -> Result<(), Failure> {

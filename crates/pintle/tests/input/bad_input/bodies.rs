@@ -351,3 +351,31 @@ async fn an_object_does_not_grow_beyond_the_limit() {
     server.patch(STATUS, &report).await.expect(200);
     assert_sound(&server).await;
 }
+
+/// What is small as text and large as a tree is refused for its size, before anybody walks over it.
+#[tokio::test]
+async fn a_body_has_no_more_values_than_are_read() {
+    const MOST: usize = 400_000;
+    let server = devices().await;
+    let numbers = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+    let keys = |count: usize| {
+        let keys: Vec<String> = (0..count).map(|key| format!("\"{key:x}\":\"\"")).collect();
+        format!("{{\"metadata\":{{\"name\":\"many\"}},\"data\":{{{}}}}}", keys.join(","))
+    };
+    let kube = "POST /api/v1/namespaces/default/configmaps";
+    let dry = "POST /configmaps?dryRun=All";
+    let patch = |body: String| row("23: many values", "PATCH /devices/dev-123").patch("json", body);
+    let rows = [
+        row("23: many keys", "POST /configmaps").json(keys(900_000)).is(413, "TOO_LARGE", "400000"),
+        row("23: many values", "PUT /devices/dev-123/status")
+            .json(format!("{{\"status\":{{\"x\":{}}}}}", numbers(MOST)))
+            .is(413, "TOO_LARGE", "too many values"),
+        row("23: many values", kube).json(numbers(MOST)).is(413, "RequestEntityTooLarge", "values"),
+        patch(numbers(MOST)).is(413, "TOO_LARGE", "too many values"),
+        // The object, its metadata and its data are three objects, and have three fields.
+        row("23: as many as are read", dry).json(keys(MOST - 27)).is(201, "", "many"),
+        row("23: one more", dry).json(keys(MOST - 26)).is(413, "TOO_LARGE", "400000"),
+    ];
+    check(&server, rows).await;
+    assert_sound(&server).await;
+}
