@@ -154,8 +154,9 @@ pub(crate) async fn list(call: Call<'_>) -> Result<Response<Body>, Failure> {
         fields.insert("continue".to_owned(), Value::from(token.encode()));
         if plain {
             let rest = call.engine().count_after(&granted, next, listed.revision).await;
-            let rest = rest.map_err(refused)?;
-            fields.insert("remainingItemCount".to_owned(), Value::from(rest));
+            if let Some(rest) = rest.map_err(refused)? {
+                fields.insert("remainingItemCount".to_owned(), Value::from(rest));
+            }
         }
     }
     Ok(collection(&call, form, include, listed, &metadata))

@@ -165,6 +165,9 @@ async fn what_is_hidden_is_in_no_read() {
     let list = all(world.selection(None));
     let listed = world.engine.list(&[rules.grant(&ann, list).unwrap()]).await.unwrap();
     assert_eq!(names(&listed.objects), ["g", "r"]);
+    let first = rules.grant(&ann, all(world.selection(None))).unwrap();
+    let rest = world.engine.count_after(&first, &device("a").name, listed.revision).await;
+    assert_eq!(rest, Ok(None), "how many there are would say how many are hidden");
     let all_of_them = world.list(all(world.selection(None))).await.unwrap();
     assert_eq!(names(&all_of_them.objects), ["b", "g", "r"], "root sees everything");
 }
