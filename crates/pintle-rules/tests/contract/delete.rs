@@ -8,7 +8,7 @@ use pintle_rules::{
 use serde_json::{Value, json};
 
 use crate::said::said;
-use crate::world::{World, create, main, main_document, merge, on_status, replace};
+use crate::world::{World, create, json_patch, main, main_document, merge, on_status, replace};
 
 pub(crate) fn background() -> Edit {
     delete(Propagation::Background)
@@ -75,8 +75,20 @@ fn what_contains_others_is_emptied_first() {
     let cleanup = cleanup_finalizer(&world.object().key.resource).unwrap();
     assert_eq!(world.object().metadata.finalizers, [cleanup]);
     assert_eq!(said(&world.decide(&main(background()))), "unchanged");
-    let emptied = merge(json!({"metadata": {"finalizers": []}}));
-    assert_eq!(said(&world.decide(&main(emptied))), "delete");
+    let kept =
+        "! metadata.finalizers: the server's own stays until what the object contains is gone";
+    for edit in [
+        merge(json!({"metadata": {"finalizers": []}})),
+        json_patch(json!([{"op": "remove", "path": "/metadata/finalizers"}])),
+        replace(json!({"metadata": {"finalizers": []}})),
+    ] {
+        let answer = said(&world.decide(&main(edit.clone())));
+        assert_eq!(answer, format!("unchanged {kept}"), "{edit:?}");
+    }
+    world.wrote(&main(merge(json!({"metadata": {"labels": {"a": "b"}, "finalizers": []}}))));
+    assert_eq!(world.object().metadata.finalizers, [cleanup]);
+    assert_eq!(said(&world.decide(&on_status(Edit::Emptied))), "not found");
+    assert_eq!(said(&world.decide(&main(Edit::Emptied))), "delete");
     // It is not put back when something else still keeps the object.
     let held = main(merge(json!({"metadata": {"finalizers": ["example.io/f"]}})));
     let mut world = World::of_core("namespaces", "shop");
@@ -142,8 +154,7 @@ fn finalizers_in_the_body_keep_what_is_deleted() {
     let release = main(finalize(json!(["kubernetes"])));
     let answer = said(&world.decide(&release));
     assert!(answer.starts_with("main "), "it is not empty yet: {answer}");
-    let emptied = main(merge(json!({"metadata": {"finalizers": []}})));
-    world.wrote(&emptied);
+    world.wrote(&main(Edit::Emptied));
     assert_eq!(said(&world.decide(&main(background()))), "unchanged");
     for list in [json!(["kubernetes"]), json!([]), Value::Null] {
         assert_eq!(said(&world.decide(&main(finalize(list.clone())))), "delete", "{list}");
@@ -153,7 +164,7 @@ fn finalizers_in_the_body_keep_what_is_deleted() {
     world.wrote(&main(create(json!({}))));
     world.wrote(&main(background()));
     world.wrote(&main(finalize(json!([]))));
-    assert_eq!(said(&world.decide(&emptied)), "delete");
+    assert_eq!(said(&world.decide(&main(Edit::Emptied))), "delete");
 }
 
 #[test]
