@@ -213,6 +213,7 @@ impl KubeDoor {
         let about = About {
             group: target.at.group.clone(),
             plural: target.plural.clone(),
+            version: target.at.version.clone(),
             kind: String::new(),
             name: target.name.clone().unwrap_or_default(),
         };
@@ -386,6 +387,7 @@ impl<'a> Call<'a> {
         About {
             group: kind.group.to_string(),
             plural: kind.plural.to_string(),
+            version: self.face.version.name.to_string(),
             kind: kind.kind.to_string(),
             name: name.to_owned(),
         }

@@ -72,12 +72,15 @@ pub(crate) async fn read_options(
     Ok(decode(&call.parts.headers, &bytes, true)?.map(|read| read.value))
 }
 
-/// The patch is of no format that is known.
-pub(crate) fn unknown_patch() -> Failure {
-    let message = "the body of the request was in an unknown format - accepted media types \
-                   include: application/json-patch+json, application/merge-patch+json, \
-                   application/apply-patch+yaml";
-    Failure::UnsupportedMediaType { message: message.to_owned() }
+/// The patch is of no format that is known. Strategic ones are for kinds that clients have compiled
+/// in.
+pub(crate) fn unknown_patch(strategic: bool) -> Failure {
+    let strategic = if strategic { ", application/strategic-merge-patch+json" } else { "" };
+    let message = format!(
+        "the body of the request was in an unknown format - accepted media types include: \
+         application/json-patch+json, application/merge-patch+json{strategic}"
+    );
+    Failure::UnsupportedMediaType { message }
 }
 
 fn unsupported() -> Failure {
@@ -110,6 +113,7 @@ fn parse_yaml(bytes: &[u8]) -> Result<Read, Failure> {
         std::str::from_utf8(bytes).map_err(|_| Failure::bad_request("the body is not UTF-8"))?;
     let options = serde_saphyr::options! {
         legacy_octal_numbers: true,
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         budget: serde_saphyr::budget! {
             max_depth: YAML_DEPTH_MAX,
             max_nodes: YAML_NODES_MAX,
@@ -118,10 +122,12 @@ fn parse_yaml(bytes: &[u8]) -> Result<Read, Failure> {
             max_total_replayed_events: YAML_REPLAYED_MAX,
         },
     };
-    let value: Value = serde_saphyr::from_str_with_options(text, options)
+    let read = |deserializer: serde_saphyr::Deserializer<'_, '_>| json::read(deserializer);
+    let parsed = serde_saphyr::with_deserializer_from_str_with_options(text, options, read)
         .map_err(|error| Failure::bad_request(format!("the body is not YAML: {error}")))?;
-    // Through JSON text once more, so that equal numbers are written equally.
-    parse_json(value.to_string().as_bytes())
+    // Through JSON text once more, so that equal numbers are written equally, and for its limit.
+    let Read { value, .. } = parse_json(parsed.value.to_string().as_bytes())?;
+    Ok(Read { value, duplicates: parsed.duplicates })
 }
 
 /// Splits a document into its lanes.

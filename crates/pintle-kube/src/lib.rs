@@ -22,6 +22,7 @@ mod review;
 mod route;
 mod scale;
 mod status;
+mod strict;
 mod table;
 mod watch;
 mod write;

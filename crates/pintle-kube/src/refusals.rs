@@ -292,17 +292,22 @@ fn other_identity((path, given, expected): (&str, &str, &str), about: &About) ->
 
 fn invalid(faults: &[FieldError], about: &About, deed: Deed) -> Status {
     // Metadata, and all of a built-in kind, upstream reads into structures first.
-    let unreadable = |fault: &&FieldError| {
-        fault.kind == FieldErrorKind::TypeInvalid
-            && (deed.is_built_in() || fault.path.starts_with("metadata"))
+    let unreadable = |fault: &&FieldError| match fault.kind {
+        FieldErrorKind::Malformed => true,
+        FieldErrorKind::TypeInvalid => deed.is_built_in() || fault.path.starts_with("metadata"),
+        _ => false,
     };
     match faults.iter().find(unreadable) {
-        Some(fault) => Status::bad_request(format!(
-            "{kind} in version cannot be handled as a {kind}: {fault}",
-            kind = about.kind
-        )),
+        Some(fault) => unreadable_as(about, &fault.to_string()),
         None => Status::invalid(about, faults),
     }
+}
+
+/// A body that cannot be read as what is asked for.
+pub(crate) fn unreadable_as(about: &About, why: &str) -> Status {
+    let About { kind, version, .. } = about;
+    let message = format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}");
+    Status::bad_request(message)
 }
 
 fn unknown_fields(fields: &[String], about: &About, deed: Deed) -> Status {
@@ -318,8 +323,7 @@ pub(crate) fn strict(found: &str, about: &About, deed: Deed) -> Status {
         let fault = FieldError::new("patch", FieldErrorKind::Invalid, found);
         return Status::invalid(about, &[fault]);
     }
-    let kind = &about.kind;
-    Status::bad_request(format!("{kind} in version cannot be handled as a {kind}: {found}"))
+    unreadable_as(about, &found)
 }
 
 fn patch_status(error: &PatchError, about: &About) -> Status {

@@ -5,17 +5,21 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 use pintle_authz::{Ask, ReviewError, ReviewKind, Verb};
-use pintle_http::{Body, Caller, Recording, RequestBody};
+use pintle_http::{Body, Caller, Recording, RequestBody, add_warnings};
 use pintle_model::GroupResource;
 use pintle_rules::Refusal as RulesRefusal;
+use pintle_schema::read_document;
 use serde_json::{Map, Value, json};
 
 use crate::api::KubeDoor;
 use crate::body;
+use crate::options::WriteOptions;
+use crate::query::Query;
 use crate::refusals::Deed;
 use crate::reply::{self, Failure, Refused, plain_form};
 use crate::route::Target;
 use crate::status::About;
+use crate::strict::Findings;
 
 /// A question about rights, before it is read.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ impl Question<'_> {
         let Self { asked, kind } = *self;
         let namespace = target.namespace.as_deref();
         let about = about(&kind.resource(), kind.kind());
-        let document = asked.document(kind.ask(namespace), &about, body).await?;
+        let (document, warnings) = asked.document(kind.ask(namespace), &about, body).await?;
         let rules = asked.door.engine.rules();
         let answer = rules.review(kind, &asked.caller.user, namespace, &document);
         let answer = answer.map_err(|error| match error {
@@ -54,7 +58,7 @@ impl Question<'_> {
                 deed: Deed::Create { built_in: false },
             })),
         })?;
-        Ok(reply::document(201, plain_form(&asked.parts.headers)?.encoding, &answer))
+        asked.answered(&answer, &warnings)
     }
 }
 
@@ -62,6 +66,7 @@ fn about(resource: &GroupResource, kind: &str) -> About {
     About {
         group: resource.group().to_owned(),
         plural: resource.plural().to_owned(),
+        version: "v1".to_owned(),
         kind: kind.to_owned(),
         name: String::new(),
     }
@@ -85,7 +90,7 @@ pub(crate) async fn token(asked: Asked<'_>, body: RequestBody) -> Result<Respons
     let about = about(&resource, kind);
     let (subresource, namespace, name) = (None, None, None);
     let ask = Ask { verb: Verb::Create, resource, subresource, namespace, name };
-    let document = asked.document(ask, &about, body).await?;
+    let (document, warnings) = asked.document(ask, &about, body).await?;
     let spec = document.get("spec").cloned().unwrap_or_else(|| json!({}));
     let token = spec.get("token").and_then(Value::as_str).unwrap_or_default();
     let answer = json!({
@@ -95,17 +100,24 @@ pub(crate) async fn token(asked: Asked<'_>, body: RequestBody) -> Result<Respons
         "spec": {},
         "status": asked.door.holder(token).await,
     });
-    Ok(reply::document(201, plain_form(&asked.parts.headers)?.encoding, &answer))
+    asked.answered(&answer, &warnings)
 }
 
 impl Asked<'_> {
-    /// The document of a question, once the rules allow to ask it.
+    fn answered(self, answer: &Value, warnings: &[String]) -> Result<Response<Body>, Failure> {
+        let form = plain_form(&self.parts.headers)?;
+        let mut response = reply::document(201, form.encoding, answer);
+        add_warnings(response.headers_mut(), warnings);
+        Ok(response)
+    }
+
+    /// The document of a question, once the rules allow to ask it, and what to warn about.
     async fn document(
         self,
         ask: Ask,
         about: &About,
         body: RequestBody,
-    ) -> Result<Map<String, Value>, Failure> {
+    ) -> Result<(Map<String, Value>, Vec<String>), Failure> {
         let Self { door, parts, recording, caller } = self;
         recording.note(|exchange| {
             exchange.verb = Some(Verb::Create);
@@ -123,12 +135,18 @@ impl Asked<'_> {
             Failure::Refused(Box::new(Refused { refusal: forbidden.into(), about, deed }))
         })?;
         recording.note(|exchange| exchange.allowed(&granted));
+        let options = WriteOptions::of(&Query::parse(parts.uri.query())?, "CreateOptions")?;
         let bytes = entrance.read_body(parts, body, recording).await?;
-        let read = body::decode(&parts.headers, &bytes, true)?;
-        match read.map(|read| read.value) {
-            Some(Value::Object(document)) => Ok(document),
-            _ => Err(Failure::bad_request("the body must be an object")),
+        let read = body::decode(&parts.headers, &bytes, true)?.unwrap_or_default();
+        let Value::Object(mut document) = read.value else {
+            return Err(Failure::bad_request("the body must be an object"));
+        };
+        let unknown = read_document(&about.kind, &mut document).unknown;
+        let findings = Findings::of(options.validation, &read.duplicates, &unknown);
+        if findings.refuse() {
+            return Err(findings.refusal(&[], about, Deed::Create { built_in: true }));
         }
+        Ok((document, findings.warnings()))
     }
 }
 

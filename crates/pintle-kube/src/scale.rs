@@ -5,19 +5,23 @@ use std::sync::Arc;
 use http::{Method, Response};
 use pintle_authz::{Subresource, Verb};
 use pintle_engine::{Get, ask_for};
-use pintle_http::{Body, RequestBody};
-use pintle_model::{FieldError, FieldErrorKind, Object};
-use pintle_rules::{Edit, Lane, PatchFormat, Precondition, Scaling, scale_of};
-use serde_json::{Value, json};
+use pintle_http::{Body, RequestBody, add_warnings};
+use pintle_model::Object;
+use pintle_rules::{
+    Edit, Lane, PatchFormat, Precondition, Refusal as RulesRefusal, Scaling, scale_of,
+};
+use pintle_schema::read_document;
+use serde_json::{Map, Value, json};
 
 use crate::accept::Form;
 use crate::api::Call;
-use crate::body;
+use crate::body::{self, Read};
 use crate::options::{WriteOptions, revision};
-use crate::refusals::Deed;
+use crate::refusals::{Deed, unreadable_as};
 use crate::reply::{self, Failure, plain_form};
 use crate::status::{About, Status};
-use crate::write::{carry_out, plain_patch, refine, write_of};
+use crate::strict::Findings;
+use crate::write::{check_named, plain_patch, refine, text_of, write_of};
 
 /// Reads or writes the scale of an object.
 pub(crate) async fn scale(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
@@ -47,60 +51,123 @@ async fn put(call: &Call<'_>, form: Form, body: RequestBody) -> Result<Response<
     let Some(read) = body::decode(&call.parts.headers, &bytes, true)? else {
         return Err(Failure::bad_request("the body is empty"));
     };
-    let text = |field: &str| {
-        let metadata = read.value.get("metadata").and_then(|it| it.get(field));
-        metadata.and_then(Value::as_str).filter(|text| !text.is_empty() && *text != "0")
-    };
+    let (scale, findings) = read_scale(call, read, &options, deed)?;
+    let metadata = scale.get("metadata").and_then(Value::as_object);
+    let text = |field: &str| Some(text_of(metadata, field)).filter(|it| !it.is_empty());
     let precondition = Precondition {
-        revision: text("resourceVersion").map(revision).transpose()?,
+        revision: text("resourceVersion").filter(|it| *it != "0").map(revision).transpose()?,
         uid: text("uid").map(Into::into),
         ..Precondition::default()
     };
-    let replicas = match read.value.pointer("/spec/replicas") {
-        None | Some(Value::Null) => 0,
-        Some(value) => value.as_i64().ok_or_else(|| not_a_number(call, value))?,
-    };
+    let replicas = scale.get("spec").and_then(|spec| spec.get("replicas"));
+    let replicas = replicas.and_then(Value::as_i64).unwrap_or_default();
     let write = refine(call, granted, call.name(), deed, |_| {
         let edit = Edit::Scale(Scaling::Put(replicas));
         Ok(write_of(call, call.key(), Lane::Main, edit, precondition, &options))
     })?;
-    let written = carry_out(call, write, call.name(), deed).await?;
-    show(call, form, &written.object)
+    let written = findings.carry_out(call, write, call.name(), deed).await?;
+    let warnings = [findings.warnings(), written.warnings].concat();
+    let mut response = show(call, form, &written.object)?;
+    add_warnings(response.headers_mut(), &warnings);
+    Ok(response)
 }
 
 async fn patch(call: &Call<'_>, form: Form, body: RequestBody) -> Result<Response<Body>, Failure> {
     let deed = Deed::Patch { built_in: call.is_built_in() };
     let granted = call.grant(ask_for(Verb::Patch, &call.key(), Some(Subresource::Scale)))?;
     let format = match body::content_type(&call.parts.headers).as_deref() {
-        // A scale has no lists, so that both merges are one.
-        Some("application/merge-patch+json" | "application/strategic-merge-patch+json") => {
-            PatchFormat::Merge
-        }
+        Some("application/merge-patch+json") => PatchFormat::Merge,
         Some("application/json-patch+json") => PatchFormat::Json,
-        _ => return Err(body::unknown_patch()),
+        _ => return Err(body::unknown_patch(false)),
     };
     let options = WriteOptions::of(&call.query, "PatchOptions")?;
     let bytes = call.read_body(body).await?;
-    let patch = plain_patch(format, &body::parse_json(&bytes)?.value)?;
+    let read = body::parse_json(&bytes)?;
+    let findings = Findings::of(options.validation, &read.duplicates, &[]);
+    let options = findings.bound(options);
+    let patch = plain_patch(format, &read.value)?;
     let write = refine(call, granted, call.name(), deed, |_| {
         let edit = Edit::Scale(Scaling::Patch(patch));
         let precondition = Precondition::default();
         Ok(write_of(call, call.key(), Lane::Main, edit, precondition, &options))
     })?;
-    let written = carry_out(call, write, call.name(), deed).await?;
-    show(call, form, &written.object)
+    let written = findings.carry_out(call, write, call.name(), deed).await?;
+    let warnings = [findings.warnings(), written.warnings].concat();
+    let mut response = show(call, form, &written.object)?;
+    add_warnings(response.headers_mut(), &warnings);
+    Ok(response)
 }
 
-fn not_a_number(call: &Call<'_>, value: &Value) -> Failure {
-    let about = About {
-        group: "autoscaling".to_owned(),
-        kind: "Scale".to_owned(),
+const GROUP: &str = "autoscaling";
+const VERSION: &str = "v1";
+const KIND: &str = "Scale";
+
+fn about(call: &Call<'_>) -> About {
+    About {
+        group: GROUP.to_owned(),
+        version: VERSION.to_owned(),
+        kind: KIND.to_owned(),
         name: call.name().to_owned(),
         ..About::default()
+    }
+}
+
+/// A document that is a scale, and that of this object.
+fn read_scale(
+    call: &Call<'_>,
+    read: Read,
+    options: &WriteOptions,
+    deed: Deed,
+) -> Result<(Map<String, Value>, Findings), Failure> {
+    let Value::Object(mut scale) = read.value else {
+        return Err(Failure::bad_request("the body must be an object"));
     };
-    let detail = "must be a whole number";
-    let fault = FieldError::with_value("spec.replicas", FieldErrorKind::TypeInvalid, value, detail);
-    Failure::told(Status::invalid(&about, &[fault]))
+    check_is_scale(&scale)?;
+    let reading = read_document(KIND, &mut scale);
+    if let Some(fault) = reading.faults.first() {
+        return Err(Failure::told(unreadable_as(&about(call), &fault.to_string())));
+    }
+    let findings = Findings::of(options.validation, &read.duplicates, &reading.unknown);
+    if findings.refuse() {
+        return Err(findings.refusal(&[], &about(call), deed));
+    }
+    let metadata = scale.get("metadata").and_then(Value::as_object);
+    check_named(call, metadata)?;
+    let namespace = call.target.namespace.as_deref().unwrap_or_default();
+    for (field, expected) in [("name", call.name()), ("namespace", namespace)] {
+        let given = text_of(metadata, field);
+        if !given.is_empty() && given != expected {
+            let (path, given) = (format!("metadata.{field}"), given.chars().take(128).collect());
+            let expected = expected.to_owned();
+            let refusal = RulesRefusal::IdentityMismatch { path, given, expected };
+            return Err(call.refused(refusal.into(), call.name(), deed));
+        }
+    }
+    Ok((scale, findings))
+}
+
+/// A document may leave out what it is; it may not say that it is something else.
+fn check_is_scale(scale: &Map<String, Value>) -> Result<(), Failure> {
+    let text = |field: &str, usual: &str| match scale.get(field) {
+        None | Some(Value::Null) => usual.to_owned(),
+        Some(Value::String(text)) if text.is_empty() => usual.to_owned(),
+        Some(Value::String(text)) => text.chars().take(128).collect(),
+        Some(other) => other.to_string().chars().take(128).collect(),
+    };
+    let expected = format!("{GROUP}/{VERSION}");
+    let (kind, version) = (text("kind", KIND), text("apiVersion", &expected));
+    if kind != KIND {
+        let version = version.rsplit('/').next().unwrap_or_default();
+        let message = format!("{kind} in version {version:?} cannot be handled as a {KIND}");
+        return Err(Failure::bad_request(message));
+    }
+    if version != expected {
+        return Err(Failure::bad_request(format!(
+            "the API version in the data ({version}) does not match the expected API version \
+             ({expected})"
+        )));
+    }
+    Ok(())
 }
 
 fn show(call: &Call<'_>, form: Form, object: &Object) -> Result<Response<Body>, Failure> {

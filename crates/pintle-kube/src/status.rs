@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 pub(crate) struct About {
     pub(crate) group: String,
     pub(crate) plural: String,
+    pub(crate) version: String,
     pub(crate) kind: String,
     pub(crate) name: String,
 }

@@ -8,8 +8,8 @@ use pintle_engine::{Write, Written, ask_for};
 use pintle_http::{Body, RequestBody, add_warnings, manager_of};
 use pintle_model::{Manner, ObjectKey, ObjectName, Revision};
 use pintle_rules::{
-    Conduct, Edit, FieldValidation, ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat,
-    PatchRoot, Precondition, Refusal as RulesRefusal, UidForm,
+    Conduct, Edit, ForeignLane, Intent, Lane, MetadataMode, Patch, PatchFormat, PatchRoot,
+    Precondition, Refusal as RulesRefusal, UidForm,
 };
 use serde_json::{Map, Value};
 
@@ -20,6 +20,7 @@ use crate::options::{WriteOptions, revision};
 use crate::read::show;
 use crate::refusals::{self, Deed};
 use crate::reply::Failure;
+use crate::strict::Findings;
 
 /// A new object.
 pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response<Body>, Failure> {
@@ -28,7 +29,8 @@ pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response
     let form = form_of(&call)?;
     let options = WriteOptions::of(&call.query, "CreateOptions")?;
     let read = required(body::read(&call, body).await?)?;
-    let (mut shaped, warnings) = document(&call, read, &options, deed, Lane::Main)?;
+    let (mut shaped, findings) = document(&call, read, &options, deed, Lane::Main)?;
+    let options = findings.bound(options);
     call.face.check_new(&call, &shaped.document)?;
     let name = text_of(shaped.document.metadata.as_ref(), "name").to_owned();
     let mut precondition = Precondition::default();
@@ -40,8 +42,8 @@ pub(crate) async fn create(call: Call<'_>, body: RequestBody) -> Result<Response
         key.name = ObjectName::new(&key.name.namespace, &name);
         Ok(write_of(&call, key, Lane::Main, Edit::Create(shaped.document), precondition, &options))
     })?;
-    let written = carry_out(&call, write, &name, deed).await?;
-    Ok(respond(&call, form, 201, &written, &warnings))
+    let written = findings.carry_out(&call, write, &name, deed).await?;
+    Ok(respond(&call, form, 201, &written, &findings.warnings()))
 }
 
 /// The endpoint beside the object for whoever finishes its removal: it has a right of its own, and
@@ -56,7 +58,8 @@ pub(crate) async fn replace(call: Call<'_>, body: RequestBody) -> Result<Respons
     let form = form_of(&call)?;
     let options = WriteOptions::of(&call.query, "UpdateOptions")?;
     let read = required(body::read(&call, body).await?)?;
-    let (shaped, warnings) = document(&call, read, &options, deed, lane)?;
+    let (shaped, findings) = document(&call, read, &options, deed, lane)?;
+    let options = findings.bound(options);
     let metadata = shaped.document.metadata.as_ref();
     let uid = Some(text_of(metadata, "uid")).filter(|uid| !uid.is_empty());
     let precondition = Precondition {
@@ -74,8 +77,8 @@ pub(crate) async fn replace(call: Call<'_>, body: RequestBody) -> Result<Respons
         };
         Ok(write_of(&call, call.key(), lane, edit, precondition, &options))
     })?;
-    let written = carry_out(&call, write, name, deed).await?;
-    Ok(respond(&call, form, 200, &written, &warnings))
+    let written = findings.carry_out(&call, write, name, deed).await?;
+    Ok(respond(&call, form, 200, &written, &findings.warnings()))
 }
 
 /// The main lane or the status, patched.
@@ -91,7 +94,8 @@ pub(crate) async fn patch(call: Call<'_>, body: RequestBody) -> Result<Response<
         return Err(Failure::bad_request("the body is empty"));
     }
     let read = body::parse_json(&bytes)?;
-    let warnings = repeated(&call, &read.duplicates, &options, deed, call.name())?;
+    let findings = Findings::of(options.validation, &read.duplicates, &[]);
+    let options = findings.bound(options);
     // A list of operations says it where it tests it.
     let said = read.value.get("metadata").and_then(Value::as_object);
     let said = said.map(version_in).transpose()?.flatten();
@@ -106,8 +110,8 @@ pub(crate) async fn patch(call: Call<'_>, body: RequestBody) -> Result<Response<
         let edit = Edit::Patch(patch, PatchRoot::Object);
         Ok(write_of(&call, call.key(), lane, edit, precondition, &options))
     })?;
-    let written = carry_out(&call, write, name, deed).await?;
-    Ok(respond(&call, form, 200, &written, &warnings))
+    let written = findings.carry_out(&call, write, name, deed).await?;
+    Ok(respond(&call, form, 200, &written, &findings.warnings()))
 }
 
 /// The form of the answer to a write. What is written is one object, or a status.
@@ -141,7 +145,7 @@ fn document(
     options: &WriteOptions,
     deed: Deed,
     lane: Lane,
-) -> Result<(Shaped, Vec<String>), Failure> {
+) -> Result<(Shaped, Findings), Failure> {
     let mut shaped = body::shape(read.value)?;
     shaped.document.body = shaped.document.body.map(|body| call.face.stored_body(body));
     let name = text_of(shaped.document.metadata.as_ref(), "name");
@@ -175,29 +179,25 @@ fn document(
         }
         return Err(mismatch("kind", given, &kind.kind));
     }
-    let warnings = repeated(call, &read.duplicates, options, deed, name)?;
-    Ok((shaped, warnings))
+    if call.target.name.is_some() {
+        check_named(call, shaped.document.metadata.as_ref())?;
+    }
+    Ok((shaped, Findings::of(options.validation, &read.duplicates, &[])))
 }
 
-/// What is said of keys that stand twice: a warning, or a refusal.
-fn repeated(
+/// A document that replaces something says what.
+pub(crate) fn check_named(
     call: &Call<'_>,
-    duplicates: &[String],
-    options: &WriteOptions,
-    deed: Deed,
-    name: &str,
-) -> Result<Vec<String>, Failure> {
-    let found = duplicates.iter().map(|path| format!("duplicate field {path:?}"));
-    match options.validation {
-        FieldValidation::Ignore => Ok(Vec::new()),
-        FieldValidation::Warn => Ok(found.collect()),
-        FieldValidation::Strict if duplicates.is_empty() => Ok(Vec::new()),
-        FieldValidation::Strict => {
-            let found: Vec<String> = found.collect();
-            let status = refusals::strict(&found.join(", "), &call.about(name), deed);
-            Err(Failure::told(status))
-        }
+    metadata: Option<&Map<String, Value>>,
+) -> Result<(), Failure> {
+    if !text_of(metadata, "name").is_empty() {
+        return Ok(());
     }
+    let message = format!(
+        "the name of the object ({} based on URL) was undeterminable: name must be provided",
+        call.name()
+    );
+    Err(Failure::bad_request(message))
 }
 
 /// The version that a document names; what is empty or zero names none, as upstream.
@@ -210,7 +210,7 @@ fn version_in(metadata: &Map<String, Value>) -> Result<Option<Revision>, Failure
     }
 }
 
-fn text_of<'m>(metadata: Option<&'m Map<String, Value>>, field: &str) -> &'m str {
+pub(crate) fn text_of<'m>(metadata: Option<&'m Map<String, Value>>, field: &str) -> &'m str {
     metadata.and_then(|it| it.get(field)).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -233,7 +233,7 @@ fn patch_format(call: &Call<'_>) -> Result<Format, Failure> {
                       application/json-patch+json"
                 .to_owned(),
         }),
-        _ => Err(body::unknown_patch()),
+        _ => Err(body::unknown_patch(call.is_built_in())),
     }
 }
 

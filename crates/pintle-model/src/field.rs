@@ -68,6 +68,8 @@ pub enum FieldErrorKind {
     Invalid,
     /// Its value has the wrong JSON type.
     TypeInvalid,
+    /// It cannot be read as what stands there in every object.
+    Malformed,
     /// It is not one of the allowed values.
     NotSupported,
     /// It stands twice where once is allowed.
@@ -88,7 +90,7 @@ impl FieldErrorKind {
         match self {
             Self::Required => "FieldValueRequired",
             Self::Invalid => "FieldValueInvalid",
-            Self::TypeInvalid => "FieldValueTypeInvalid",
+            Self::TypeInvalid | Self::Malformed => "FieldValueTypeInvalid",
             Self::NotSupported => "FieldValueNotSupported",
             Self::Duplicate => "FieldValueDuplicate",
             Self::NotFound => "FieldValueNotFound",
@@ -101,7 +103,7 @@ impl FieldErrorKind {
     const fn phrase(self) -> &'static str {
         match self {
             Self::Required => "Required value",
-            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::Invalid | Self::TypeInvalid | Self::Malformed => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::Duplicate => "Duplicate value",
             Self::NotFound => "Not found",

@@ -144,6 +144,14 @@ pub fn parse_at(text: &[u8], prefix: &str) -> Result<Parsed, InvalidJson> {
     Ok(Parsed { value, duplicates: reader.duplicates })
 }
 
+/// Reads one tree from a deserializer that has limits of its own, as [`parse`] does from JSON.
+pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Parsed, D::Error> {
+    let left = Some(usize::MAX);
+    let mut reader = Reader { path: String::new(), duplicates: Vec::new(), left };
+    let value = (&mut reader).deserialize(deserializer)?;
+    Ok(Parsed { value, duplicates: reader.duplicates })
+}
+
 /// The fields of one JSON object in the order of its text, their values unread.
 ///
 /// This is what lets a status write skip a large spec without building a tree of it.

@@ -30,8 +30,8 @@ pub use kind::{Kind, Scope};
 pub use ledger::{ConditionLedger, LedgerEntry};
 pub use metadata::{Metadata, OwnerReference};
 pub use names::{
-    NameRule, REFERENCES_MAX, validate_finalizers, validate_metadata_maps, validate_name,
-    validate_qualified_name,
+    NameRule, REFERENCES_MAX, validate_finalizers, validate_inner_metadata, validate_metadata_maps,
+    validate_name, validate_qualified_name,
 };
 pub use object::Object;
 pub use quantity::{InvalidQuantity, Quantity};

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::{FieldError, FieldErrorKind, FieldPath, Metadata};
 
@@ -59,8 +60,43 @@ pub fn validate_metadata_maps(metadata: &Metadata) -> Vec<FieldError> {
     check_labels(root.field("labels"), &metadata.labels, &mut errors);
     check_annotations(root.field("annotations"), &metadata.annotations, &mut errors);
     check_finalizers(root.field("finalizers"), &metadata.finalizers, &mut errors);
+    check_propagation(root.field("finalizers"), &metadata.finalizers, &mut errors);
     check_owners(root.field("ownerReferences"), metadata, &mut errors);
     errors
+}
+
+/// Checks the metadata of an object that stands in another one, as far as it is there. What has the
+/// wrong type is passed over.
+pub fn validate_inner_metadata(
+    path: FieldPath<'_>,
+    metadata: &Map<String, Value>,
+) -> Vec<FieldError> {
+    fn part<T: DeserializeOwned + Default>(metadata: &Map<String, Value>, field: &str) -> T {
+        let found = metadata.get(field).and_then(|value| T::deserialize(value).ok());
+        found.unwrap_or_default()
+    }
+    let mut errors = Vec::new();
+    for (field, rule) in [("name", NameRule::PathSegment), ("namespace", NameRule::Label)] {
+        let name: String = part(metadata, field);
+        if !name.is_empty() {
+            errors.extend(validate_name(path.field(field), &name, rule).err());
+        }
+    }
+    check_labels(path.field("labels"), &part(metadata, "labels"), &mut errors);
+    check_annotations(path.field("annotations"), &part(metadata, "annotations"), &mut errors);
+    let finalizers: Vec<String> = part(metadata, "finalizers");
+    check_finalizers(path.field("finalizers"), &finalizers, &mut errors);
+    errors
+}
+
+/// What an object owns goes first, or stays: not both.
+fn check_propagation(path: FieldPath<'_>, finalizers: &[String], errors: &mut Vec<FieldError>) {
+    let both = ["orphan", "foregroundDeletion"];
+    if both.iter().all(|name| finalizers.iter().any(|it| it == name)) {
+        let [one, other] = both;
+        let detail = format!("finalizers {one} and {other} cannot be both set");
+        errors.push(FieldError::new(path, FieldErrorKind::Invalid, detail));
+    }
 }
 
 fn check_labels(

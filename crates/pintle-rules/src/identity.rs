@@ -80,6 +80,19 @@ pub(crate) fn check_patched_version(
     check_said(current, given, asked, None, situation.stamp)
 }
 
+/// [`check_patched_version`], of a scale: it stays that of this object.
+pub(crate) fn check_patched_scale(
+    situation: Situation<'_>,
+    current: &Arc<Object>,
+    tree: &Map<String, Value>,
+    asked: &Precondition,
+) -> Result<(), Refusal> {
+    if let Some(given) = tree.get("metadata").and_then(Value::as_object) {
+        check_names(given, &current.key)?;
+    }
+    check_patched_version(situation, current, tree, asked)
+}
+
 fn check_said(
     current: &Arc<Object>,
     given: &Map<String, Value>,

@@ -6,6 +6,7 @@ use pintle_model::{
     FieldError, FieldErrorKind, Json, Metadata, Object, Put, REFERENCES_MAX, StatusPut,
     validate_metadata_maps,
 };
+use pintle_schema::read_document;
 use serde_json::{Map, Value};
 
 use crate::check::Check;
@@ -109,7 +110,7 @@ pub(crate) fn scale(
     let mut check = Check::new(situation, intent);
     let replicas = match scaling {
         Scaling::Put(replicas) => Value::from(*replicas),
-        Scaling::Patch(patch) => patched_scale(situation, current, patch, intent)?,
+        Scaling::Patch(patch) => patched_scale(&mut check, current, patch, intent)?,
     };
     if !replicas.as_i64().is_some_and(|replicas| (0..=REPLICAS_MAX).contains(&replicas)) {
         let detail = "must be a whole number, and not less than 0";
@@ -137,15 +138,19 @@ const REPLICAS_MAX: i64 = i32::MAX as i64;
 
 /// The number of replicas that a patch of the scale leads to.
 fn patched_scale(
-    situation: Situation<'_>,
+    check: &mut Check<'_>,
     current: &Arc<Object>,
     patch: &Patch,
     intent: &Intent,
 ) -> Result<Value, Refusal> {
+    let situation = check.situation;
     let mut tree = visible::scale_of(situation.version, current).unwrap_or(Value::Null);
     patch.apply(&mut tree, &PatchLimits::default()).map_err(Refusal::Patch)?;
-    let Value::Object(tree) = tree else { return Err(not_an_object("")) };
-    identity::check_patched_version(situation, current, &tree, &intent.precondition)?;
+    let Value::Object(mut tree) = tree else { return Err(not_an_object("")) };
+    identity::check_patched_scale(situation, current, &tree, &intent.precondition)?;
+    let reading = read_document("Scale", &mut tree);
+    check.unknown.extend(reading.unknown);
+    check.errors.extend(reading.faults);
     let spec = tree.get("spec").and_then(|spec| spec.get("replicas"));
     Ok(spec.cloned().unwrap_or(Value::Null))
 }

@@ -3,6 +3,7 @@
 use pintle_model::{
     FieldError, FieldErrorKind, FieldPath, Metadata, OwnerReference, REFERENCES_MAX,
 };
+use pintle_schema::object_meta;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -41,9 +42,14 @@ pub(crate) fn apply(
     given: &Map<String, Value>,
     mode: MetadataMode,
 ) {
-    let unknown = given.keys().filter(|field| !KNOWN.contains(&field.as_str()));
-    check.unknown.extend(unknown.map(|field| format!("metadata.{field}")).take(REPORTED_MAX));
-    let mut take = Take { given, mode, errors: &mut check.errors };
+    if check.conduct.metadata == MetadataMode::Whole {
+        read_closely(check, given);
+    } else {
+        let unknown = given.keys().filter(|field| !KNOWN.contains(&field.as_str()));
+        check.unknown.extend(unknown.map(|field| format!("metadata.{field}")).take(REPORTED_MAX));
+    }
+    let (errors, warnings) = (&mut check.errors, &mut check.warnings);
+    let mut take = Take { given, mode, errors, warnings };
     take.part("labels", "map of strings", &mut metadata.labels);
     take.part("annotations", "map of strings", &mut metadata.annotations);
     let before = metadata.finalizers.clone();
@@ -62,6 +68,19 @@ pub(crate) fn apply(
     }
 }
 
+/// Reads all of metadata as upstream does, also what the server passes over then: what is malformed
+/// is no metadata, whoever it belongs to.
+fn read_closely(check: &mut Check<'_>, given: &Map<String, Value>) {
+    let rest = given.iter().filter(|(field, _)| !READ_ELSEWHERE.contains(&field.as_str()));
+    let rest = rest.map(|(field, value)| (field.clone(), value.clone())).collect();
+    let (path, mut rest) = (FieldPath::ROOT.field("metadata"), Value::Object(rest));
+    check.unknown.extend(object_meta().normalize(path, &mut rest));
+    check.errors.extend(object_meta().validate(path, &rest));
+}
+
+/// What may be long, and is taken over as it is.
+const READ_ELSEWHERE: [&str; 3] = ["annotations", "finalizers", "labels"];
+
 /// Finalizers of the server itself, and the one that upstream's namespaces have.
 const OWN: [&str; 3] = [FOREGROUND_FINALIZER, ORPHAN_FINALIZER, "kubernetes"];
 
@@ -70,6 +89,7 @@ struct Take<'a> {
     given: &'a Map<String, Value>,
     mode: MetadataMode,
     errors: &'a mut Vec<FieldError>,
+    warnings: &'a mut Vec<String>,
 }
 
 impl Take<'_> {
@@ -104,7 +124,11 @@ impl Take<'_> {
         let mut owners: Vec<OwnerReference> = Vec::with_capacity(list.len());
         for (index, value) in list.iter().enumerate() {
             match OwnerReference::deserialize(value) {
-                Ok(owner) if owners.contains(&owner) => {}
+                Ok(owner) if owners.contains(&owner) => self.warnings.push(format!(
+                    "metadata.ownerReferences[{index}] says again what one before it says, and was \
+                     left out: uid {:?}",
+                    owner.uid.as_str()
+                )),
                 Ok(owner) => owners.push(owner),
                 Err(error) => self.errors.push(FieldError::invalid(
                     path.index(index),

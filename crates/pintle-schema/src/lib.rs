@@ -13,6 +13,7 @@ mod core_kinds;
 #[cfg(test)]
 mod corpus;
 mod definition;
+mod documents;
 mod faults;
 mod habits;
 mod json_path;
@@ -23,6 +24,7 @@ pub use core_kinds::{View, core_definitions, core_views};
 pub use definition::{
     Approval, Column, Definition, Scale, SelectableField, Version, compare_versions,
 };
+pub use documents::{Reading, object_meta, read_document};
 pub use habits::{Finalizers, Freezing, Habits};
 pub use json_path::JsonPath;
 pub use limits::counted_resource;

@@ -8,6 +8,7 @@ use pintle_model::FieldPath;
 use serde_json::{Map, Value};
 
 use super::{Additional, Node, Schema};
+use crate::object_meta;
 
 /// So many dropped paths are reported; the rest is dropped all the same.
 const REPORTED_MAX: usize = 50;
@@ -57,6 +58,9 @@ impl Walk {
             Value::Object(map) => {
                 let fields = if node.embedded_resource { ENVELOPE } else { &[] };
                 self.fields(node, path, map, Keep { unknown: keep_unknown, fields });
+                if let Some(metadata) = map.get_mut("metadata").filter(|_| node.embedded_resource) {
+                    self.value(&object_meta().0, path.field("metadata"), metadata, false);
+                }
             }
             Value::Array(items) => self.items(node, path, items, keep_unknown),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

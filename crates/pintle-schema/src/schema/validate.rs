@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use pintle_model::{FieldError, FieldErrorKind, FieldPath};
+use pintle_model::{FieldError, FieldErrorKind, FieldPath, validate_inner_metadata};
 use serde_json::{Map, Number, Value};
 
 use super::allowed::Allowed;
@@ -18,6 +18,7 @@ use super::ratchet::{self, Scope};
 use super::value_type::is_integer;
 use super::{Additional, Bound, CountRules, Logic, Node, NumberRules, Schema, TextRules};
 use crate::faults::Faults;
+use crate::object_meta;
 
 pub(super) fn value(schema: &Schema, path: FieldPath<'_>, value: &Value) -> Vec<FieldError> {
     faults(schema, path, Subject::Value(value))
@@ -192,8 +193,23 @@ impl Walk {
                 Some(other) => self.push(|| wrong_type(path.field(name), "string", other)),
             }
         }
-        if let Some(metadata) = map.get("metadata").filter(|metadata| !metadata.is_object()) {
-            self.push(|| wrong_type(path.field("metadata"), "object", metadata));
+        if let Some(version) = map.get("apiVersion").filter(|it| has_two_slashes(it)) {
+            let rule = "must be a version, or a group and a version: <group>/<version>";
+            self.push(|| FieldError::invalid(path.field("apiVersion"), version, rule));
+        }
+        if let Some(metadata) = map.get("metadata") {
+            self.metadata(path.field("metadata"), metadata);
+        }
+    }
+
+    /// Metadata is the same everywhere.
+    fn metadata(&mut self, path: FieldPath<'_>, metadata: &Value) {
+        for fault in object_meta().validate(path, metadata) {
+            self.push(|| FieldError { kind: FieldErrorKind::Malformed, ..fault });
+        }
+        let fields = metadata.as_object();
+        for fault in fields.map_or_else(Vec::new, |it| validate_inner_metadata(path, it)) {
+            self.push(|| fault);
         }
     }
 
@@ -365,6 +381,10 @@ impl Bound {
             Ordering::Greater => is_minimum,
         }
     }
+}
+
+fn has_two_slashes(version: &Value) -> bool {
+    version.as_str().is_some_and(|text| text.split('/').count() > 2)
 }
 
 /// Kubernetes shows the type that it found in place of the value.

@@ -139,7 +139,7 @@ async fn what_is_wrong_with_finalizers_is_refused() {
         ("PATCH", FINALIZE, json!({}), 405),
         ("DELETE", FINALIZE, json!({}), 405),
         ("PUT", "/api/v1/namespaces/none/finalize", lab(&json!([])), 400),
-        ("PUT", "/api/v1/namespaces/none/finalize", json!({"spec": {}}), 404),
+        ("PUT", "/api/v1/namespaces/none/finalize", json!({"metadata": {"name": "none"}}), 404),
         ("PUT", FINALIZE, with("resourceVersion", json!("1")), 409),
         ("PUT", FINALIZE, with("uid", json!("another")), 409),
         ("PUT", FINALIZE, lab(&json!(["plain"])), 422),

@@ -27,6 +27,7 @@ mod guide;
 mod identity;
 mod kinds;
 mod kube;
+mod kube_documents;
 mod kube_finalize;
 mod kube_kinds;
 mod kube_namespaces;
