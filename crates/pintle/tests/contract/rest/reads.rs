@@ -117,7 +117,10 @@ async fn health_is_told_in_every_dialect() {
         assert_eq!(server.get(path).await.expect(200).text(), "ok", "{path}");
     }
     let verbose = server.get("/readyz?verbose&exclude=follower").await.expect(200).text();
-    assert_eq!(verbose, "[+]ping ok\n[+]store ok\n[+]tasks ok\n[+]shutdown ok\nreadyz check passed\n");
+    assert_eq!(
+        verbose,
+        "[+]ping ok\n[+]store ok\n[+]tasks ok\n[+]shutdown ok\nreadyz check passed\n"
+    );
 }
 
 #[tokio::test]
