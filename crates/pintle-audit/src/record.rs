@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use pintle_http::Exchange;
@@ -64,6 +65,10 @@ pub(crate) struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     acts_as: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    acts_as_uid: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    acts_as_groups: Vec<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<Cow<'a, str>>,
@@ -124,15 +129,18 @@ impl<'a> Request<'a> {
         let subresource = exchange.subresource.as_ref().map(pintle_authz::Subresource::as_str);
         let lane = if subresource == Some("status") { "status" } else { "main" };
         let micros = exchange.duration.as_micros();
+        let acts_as = exchange.acts_as.as_deref();
         Box::new(Self {
             time: at(exchange.came),
             id: &exchange.id,
             door: exchange.door,
             user: user.map(|user| cut(&user.name)),
             user_uid: user.and_then(|user| user.uid.as_deref()).map(cut),
-            groups: groups.iter().take(GROUPS_MAX).map(|group| cut(group)).collect(),
+            groups: cut_all(groups),
             credential: caller.map(|caller| caller.credential.kind.as_str()),
-            acts_as: exchange.acts_as.as_ref().map(|user| cut(&user.name)),
+            acts_as: acts_as.map(|user| cut(&user.name)),
+            acts_as_uid: acts_as.and_then(|user| user.uid.as_deref()).map(cut),
+            acts_as_groups: acts_as.map(|user| cut_all(&user.groups)).unwrap_or_default(),
             address: exchange.peer,
             user_agent: exchange.user_agent.as_ref().map(|agent| lossy(agent.as_bytes())),
             method: cut(exchange.method.as_str()),
@@ -168,6 +176,10 @@ fn at(time: SystemTime) -> Timestamp {
 }
 
 /// A text, or its beginning and the sign that there was more.
+fn cut_all(groups: &[Arc<str>]) -> Vec<Cow<'_, str>> {
+    groups.iter().take(GROUPS_MAX).map(|group| cut(group)).collect()
+}
+
 fn cut(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(TEXT_CHARS_MAX) {
         None => Cow::Borrowed(text),

@@ -73,6 +73,9 @@ impl RuleBook {
 
     /// Why the rules allow it; nothing when they do not.
     pub fn grounds(&self, user: &User, ask: &Ask) -> Option<Grounds> {
+        if !self.may_be_acted(user) {
+            return None;
+        }
         self.above_rules(user).or_else(|| self.given(user, ask)).or_else(|| {
             let (_, other) =
                 SAME.iter().find(|(resource, _)| ask.resource.as_str() == *resource)?;
@@ -105,6 +108,9 @@ impl RuleBook {
         if self.allows(user, &ask) {
             return Reach::Everywhere;
         }
+        if !self.may_be_acted(user) {
+            return Reach::Nowhere;
+        }
         let found: BTreeSet<&Arc<str>> =
             self.rights_of(user).flat_map(|rights| rights.namespaces_that_allow(&ask)).collect();
         if found.is_empty() {
@@ -135,6 +141,9 @@ impl RuleBook {
 
     /// Why the rules allow a request for a path; nothing when they do not.
     pub fn path_grounds(&self, user: &User, verb: &Verb, path: &str) -> Option<Grounds> {
+        if !self.may_be_acted(user) {
+            return None;
+        }
         self.above_rules(user).or_else(|| {
             let allows =
                 |gift: &Gift| gift.rules.for_paths().any(|rule| rule.allows_path(verb, path));

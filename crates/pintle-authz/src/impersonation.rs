@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pintle_model::GroupResource;
 
 use crate::user::{ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, SERVICE_ACCOUNT_PREFIX};
-use crate::{Ask, Forbidden, RuleBook, User, Verb};
+use crate::{Actor, Ask, Forbidden, RuleBook, User, Verb};
 
 /// Whom a caller wants to act as.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,18 +28,8 @@ impl RuleBook {
         caller: &Arc<User>,
         wanted: &Impersonation,
     ) -> Result<Arc<User>, Forbidden> {
+        self.check_impersonation(caller, wanted)?;
         let account = service_account(&wanted.user);
-        let who = match account {
-            Some((namespace, name)) => ask("", "serviceaccounts", Some(namespace), name),
-            None => ask("", "users", None, &wanted.user),
-        };
-        self.grant(caller, who)?;
-        for group in &wanted.groups {
-            self.grant(caller, ask("", "groups", None, group))?;
-        }
-        if let Some(uid) = &wanted.uid {
-            self.grant(caller, ask("authentication.k8s.io", "uids", None, uid))?;
-        }
         let mut groups: Vec<Arc<str>> =
             wanted.groups.iter().map(|group| group.as_str().into()).collect();
         if let (Some((namespace, _)), true) = (account, groups.is_empty()) {
@@ -52,7 +42,33 @@ impl RuleBook {
         groups.sort_unstable();
         groups.dedup();
         let (name, uid) = (wanted.user.as_str().into(), wanted.uid.as_deref().map(Arc::from));
-        Ok(Arc::new(User { name, uid, groups }))
+        let actor = Actor { caller: Arc::clone(caller), wanted: wanted.clone() };
+        Ok(Arc::new(User { name, uid, groups, acted_by: Some(Arc::new(actor)) }))
+    }
+
+    /// Whether whoever acts as a user still may. Who acts as themselves always may.
+    pub(crate) fn may_be_acted(&self, user: &User) -> bool {
+        let Some(actor) = &user.acted_by else { return true };
+        self.check_impersonation(&actor.caller, &actor.wanted).is_ok()
+    }
+
+    fn check_impersonation(
+        &self,
+        caller: &Arc<User>,
+        wanted: &Impersonation,
+    ) -> Result<(), Forbidden> {
+        let who = match service_account(&wanted.user) {
+            Some((namespace, name)) => ask("", "serviceaccounts", Some(namespace), name),
+            None => ask("", "users", None, &wanted.user),
+        };
+        self.grant(caller, who)?;
+        for group in &wanted.groups {
+            self.grant(caller, ask("", "groups", None, group))?;
+        }
+        if let Some(uid) = &wanted.uid {
+            self.grant(caller, ask("authentication.k8s.io", "uids", None, uid))?;
+        }
+        Ok(())
     }
 }
 

@@ -38,6 +38,6 @@ pub use impersonation::Impersonation;
 pub use policy::{POLICY_SCHEMA, Policy, PolicyError};
 pub use review::{ReviewError, ReviewKind};
 pub use user::{
-    ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, MASTERS, MONITORING, SERVICE_ACCOUNT_PREFIX,
-    User,
+    ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS, Actor, MASTERS, MONITORING,
+    SERVICE_ACCOUNT_PREFIX, User,
 };

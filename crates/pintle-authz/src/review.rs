@@ -317,6 +317,7 @@ impl AccessSpec {
             name: self.user.as_str().into(),
             uid: Some(self.uid.as_str()).filter(|uid| !uid.is_empty()).map(Arc::from),
             groups: self.groups.iter().map(|group| Arc::from(group.as_str())).collect(),
+            acted_by: None,
         })
     }
 

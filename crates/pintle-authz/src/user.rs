@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Impersonation;
+
 /// The user name of a caller who showed no credentials.
 pub const ANONYMOUS: &str = "system:anonymous";
 /// The group of callers who showed no credentials.
@@ -24,12 +26,25 @@ pub struct User {
     pub uid: Option<Arc<str>>,
     /// Sorted, without duplicates when made by a constructor.
     pub groups: Vec<Arc<str>>,
+    /// Who acts as this user, where that is somebody else: with the right to do so ends whatever is
+    /// done as this user.
+    pub acted_by: Option<Arc<Actor>>,
+}
+
+/// Somebody who acts as somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Who that is.
+    pub caller: Arc<User>,
+    /// Whom they asked to act as.
+    pub wanted: Impersonation,
 }
 
 impl User {
     /// A caller who showed no credentials: `system:anonymous`, in `system:unauthenticated`.
     pub fn anonymous() -> Self {
-        Self { name: ANONYMOUS.into(), uid: None, groups: vec![ALL_UNAUTHENTICATED.into()] }
+        let groups = vec![ALL_UNAUTHENTICATED.into()];
+        Self { name: ANONYMOUS.into(), uid: None, groups, acted_by: None }
     }
 
     /// A caller whom an authenticator knows: in `groups`, and in `system:authenticated`.
@@ -42,7 +57,7 @@ impl User {
         groups.push(ALL_AUTHENTICATED.into());
         groups.sort_unstable();
         groups.dedup();
-        Self { name: name.into(), uid: uid.map(Arc::from), groups }
+        Self { name: name.into(), uid: uid.map(Arc::from), groups, acted_by: None }
     }
 
     /// Whether this caller showed no credentials.

@@ -348,7 +348,7 @@ impl GraphqlDoor {
             one(match error {
                 NotActing::Malformed(why) => Fault::bad_input(why),
                 NotActing::Stranger => Fault::unauthenticated(error.to_string()),
-                NotActing::Forbidden { forbidden, .. } => {
+                NotActing::Forbidden(forbidden) => {
                     Fault::new("FORBIDDEN", StatusCode::FORBIDDEN, forbidden.to_string())
                 }
             })

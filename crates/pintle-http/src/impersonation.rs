@@ -23,14 +23,9 @@ pub enum NotActing {
     /// The caller has shown nothing, where others do.
     #[error("send `Authorization: Bearer <token>`")]
     Stranger,
-    /// The caller may not act as that user.
-    #[error("{forbidden}")]
-    Forbidden {
-        /// As whom.
-        user: String,
-        /// What is not allowed.
-        forbidden: Box<Forbidden>,
-    },
+    /// The caller may not act as that user, or in that group.
+    #[error("{0}")]
+    Forbidden(Box<Forbidden>),
 }
 
 impl Entrance {
@@ -61,7 +56,7 @@ impl Entrance {
             if self.is_stranger(caller) {
                 NotActing::Stranger
             } else {
-                NotActing::Forbidden { user: wanted.user, forbidden: Box::new(forbidden) }
+                NotActing::Forbidden(Box::new(forbidden))
             }
         })
     }

@@ -109,9 +109,10 @@ impl KubeDoor {
         acting.map_err(|error| match error {
             NotActing::Malformed(why) => Failure::bad_request(why),
             NotActing::Stranger => Failure::LoginRequired,
-            NotActing::Forbidden { user, forbidden } => {
+            NotActing::Forbidden(forbidden) => {
                 let plural = forbidden.ask.resource.plural().to_owned();
-                let about = About { plural, name: user, ..About::default() };
+                let name = forbidden.ask.name.as_deref().unwrap_or_default().to_owned();
+                let about = About { plural, name, ..About::default() };
                 let refusal = Refusal::Forbidden(*forbidden);
                 Failure::Refused(Box::new(Refused { refusal, about, deed: Deed::Read }))
             }

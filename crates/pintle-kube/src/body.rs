@@ -73,12 +73,13 @@ pub(crate) async fn read_options(
 }
 
 /// The patch is of no format that is known. Strategic ones are for kinds that clients have compiled
-/// in.
+/// in. The list is upstream's to the letter, as clients compare it, though applying is refused.
 pub(crate) fn unknown_patch(strategic: bool) -> Failure {
     let strategic = if strategic { ", application/strategic-merge-patch+json" } else { "" };
     let message = format!(
         "the body of the request was in an unknown format - accepted media types include: \
-         application/json-patch+json, application/merge-patch+json{strategic}"
+         application/json-patch+json, application/merge-patch+json{strategic}, \
+         application/apply-patch+yaml"
     );
     Failure::UnsupportedMediaType { message }
 }

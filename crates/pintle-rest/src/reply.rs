@@ -585,8 +585,10 @@ impl From<NotActing> for Failure {
         match error {
             NotActing::Malformed(why) => Self::bad_request(why),
             NotActing::Stranger => Self::LoginRequired,
-            NotActing::Forbidden { user, forbidden } => {
-                let subject = Subject { resource: forbidden.ask.resource.clone(), name: user };
+            NotActing::Forbidden(forbidden) => {
+                let resource = forbidden.ask.resource.clone();
+                let name = forbidden.ask.name.as_deref().unwrap_or_default().to_owned();
+                let subject = Subject { resource, name };
                 Self::of(Refusal::Forbidden(*forbidden), subject)
             }
         }

@@ -25,11 +25,20 @@ impl Greeting {
     /// `Authorization`, and `Impersonate-User` and its kin.
     pub(super) fn of(request: &HeaderMap, payload: &Map<String, Value>) -> Result<Self, Closure> {
         let mut headers = request.clone();
-        let nested = payload.get("headers").and_then(Value::as_object);
+        let nested = match payload.get("headers") {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(nested)) => Some(nested),
+            // Whoever shows something there would be taken for somebody else.
+            Some(_) => return Err(Closure::bad_greeting("`headers` is no object")),
+        };
         let fields = || [Some(payload), nested].into_iter().flatten().flatten();
         let mut authorization = None;
         for (_, value) in fields().filter(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
-            let Some(text) = value.as_str() else { continue };
+            let text = match value {
+                Value::String(text) => text.as_str(),
+                Value::Null => continue,
+                _ => return Err(Closure::bad_greeting("Authorization is no text")),
+            };
             if authorization.is_some_and(|earlier| earlier != text) {
                 return Err(Closure::forbidden("Authorization stands there twice"));
             }

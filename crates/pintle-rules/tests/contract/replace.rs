@@ -225,7 +225,7 @@ fn a_status_keeps_the_version_that_objects_are_stored_in() {
         (on_status(replace_status(json!({"status": {}}))), fault),
         (on_status(crate::world::merge(json!({"status": null}))), fault),
         (on_status(crate::world::merge(status(&["v3"]))), fault),
-        (on_status(crate::world::merge(status(&["v2"]))), "status r"),
+        (on_status(crate::world::merge(status(&["v2"]))), r#"status {"storedVersions":["v2"]}"#),
     ] {
         let answer = said(&world.decide(&wanted));
         assert!(answer.starts_with(expected), "{wanted:?}: {answer}");

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::http::Reply;
 use crate::harness::server::{Launch, Server, devices};
+use crate::harness::within;
 use crate::socket::Socket;
 
 /// A server of the example with its rules, its users and one more who may do everything.
@@ -108,6 +109,81 @@ async fn rights_are_those_of_whom_the_caller_acts_as_and_both_are_recorded() {
     let acting = |name: &str| records.iter().filter(|it| it["actsAs"] == name).count();
     assert_eq!((acting("alice"), acting("bob")), (4, 4), "{log}");
     assert!(records.iter().all(|record| record["user"] == "root"), "{log}");
+    let groups = |name: &str| {
+        let record = records.iter().find(|it| it["actsAs"] == name).expect("there is one");
+        record["actsAsGroups"].clone()
+    };
+    assert_eq!(groups("alice"), json!(["system:authenticated"]));
+}
+
+/// With the right to act as somebody else ends what is done with it.
+#[tokio::test]
+async fn who_may_act_as_another_no_more_can_do_nothing_more() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let tokens = directory.path().join("tokens.csv");
+    let users = "root-token,root,1,system:masters\nnob-token,nob,2\n";
+    std::fs::write(&tokens, users).expect("it can be written");
+    let launch = Launch::devices().arg("--authorization=rbac");
+    let server = launch.arg("--tokens").arg(tokens).start().await;
+    let rbac = "rbac.authorization.k8s.io";
+    let api = format!("{rbac}/v1");
+    let role = |name: &str, rule: Value| json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": name}, "rules": [rule]});
+    let binding = |name: &str, user: &str| {
+        json!({"apiVersion": api, "kind": "ClusterRoleBinding", "metadata": {"name": name},
+            "subjects": [{"kind": "User", "name": user, "apiGroup": rbac}],
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": name}})
+    };
+    let objects = [
+        (
+            "clusterroles",
+            role(
+                "acting",
+                json!({
+            "apiGroups": [""], "resources": ["users"], "resourceNames": ["alice"],
+            "verbs": ["impersonate"]}),
+            ),
+        ),
+        (
+            "clusterroles",
+            role(
+                "devices",
+                json!({
+            "apiGroups": ["infra.example.io"], "resources": ["devices", "devices/status"],
+            "verbs": ["*"]}),
+            ),
+        ),
+        ("clusterrolebindings", binding("acting", "nob")),
+        ("clusterrolebindings", binding("devices", "alice")),
+    ];
+    let root = headers("Bearer root-token", &[]);
+    for (plural, object) in objects {
+        let path = format!("/apis/{rbac}/v1/{plural}");
+        server.send("POST", &path, &root, object.to_string()).await.expect(201);
+    }
+    let as_alice = [("impersonate-user", "alice"), ("accept", "application/x-ndjson")];
+    let as_alice = headers("Bearer nob-token", &as_alice);
+    let watch = server.send("GET", "/devices?watch=true", &as_alice, "");
+    let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
+    let shown = [protocol, ("authorization", "Bearer nob-token"), ("impersonate-user", "alice")];
+    let mut socket = Socket::open(&server, &shown).await.expect("nob may");
+    socket.greet(&Value::Null).await;
+    let revoked = async {
+        socket.subscribe("1", REPORT, version(&server).await).await;
+        let told = socket.payload("1", "next").await;
+        assert_eq!(told["data"]["patchDeviceStatus"]["errors"], json!([]), "{told}");
+        socket.payload("1", "complete").await;
+        let path = format!("/apis/{rbac}/v1/clusterrolebindings/acting");
+        server.send("DELETE", &path, &root, "").await.expect(200);
+        socket.subscribe("2", REPORT, version(&server).await).await;
+        let told = socket.payload("2", "next").await;
+        let errors = &told["data"]["patchDeviceStatus"]["errors"];
+        assert_eq!(*errors, json!([{"code": "FORBIDDEN"}]), "{told}");
+    };
+    // The watch ends only because the right is gone.
+    let (watched, ()) =
+        within("the end of the watch", async { tokio::join!(watch, revoked) }).await;
+    let last = watched.text().trim_end().lines().last().map(str::to_owned).unwrap_or_default();
+    assert!(last.contains("\"ERROR\"") && last.contains("FORBIDDEN"), "{}", watched.text());
 }
 
 #[tokio::test]
@@ -131,6 +207,8 @@ async fn a_socket_is_refused_to_who_may_not_act_as_they_say() {
         (json!({"headers": {"impersonate-user": "bob"}}), 4403),
         (of("root", json!({"Impersonate-Group": "g"})), 4400),
         (of("root", json!({"Impersonate-User": 7})), 4400),
+        (of("root", json!({"headers": [["Impersonate-User", "bob"]]})), 4400),
+        (json!({"Authorization": ["Bearer root-token"]}), 4400),
         (of("root", json!({"impersonate-user": "a", "headers": {"Impersonate-User": "b"}})), 4400),
         (of("root", json!({"Impersonate-User": "bob", "Impersonate-Extra-x": "y"})), 4400),
         (of("root", json!({"Impersonate-User": "bob", "Impersonate-Group": many})), 4400),
